@@ -416,9 +416,8 @@ choose(const struct msg *m, const struct msg_shape *shape, uint32_t *ret_uses)
 
 		if (measure(f, member) > f->max)
 			return -EINVAL;
-		if (!is_absent(f, member))
-			uses |= 1u << i;
-		else if (shape->uses[i].required && is_number)
+		if (!is_absent(f, member) ||
+		    (shape->uses[i].required && is_number))
 			uses |= 1u << i;
 		else if (shape->uses[i].required)
 			return -EINVAL;

@@ -11,7 +11,7 @@
 
 const struct msg_field msg_fields[MSG_KEY_MAX] = { MSG_FIELDS(ROW) };
 
-#define KEY(key, field, kind, max, text) K_##field = key,
+#define KEY(key, field, kind, max, text) K_##field = (key),
 enum { MSG_FIELDS(KEY) };
 
 #define REQ(field)                        \

@@ -1,25 +1,31 @@
 #include "common/loop.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "common/clock.h"
 
-/* What is watched, so that zloop's callbacks find the handler again. */
+/* A watched descriptor or socket, or a timer. */
 struct watch {
 	struct watch *next;
 	zmq_pollitem_t item;
-	int timer; /* 0 for a watched fd or socket */
-	loop_fn *fn;
+	int timer; /* its number; 0 for a watched fd or socket */
+	unsigned every_ms;
+	uint64_t due_ms; /* clock_mono_ms */
+	loop_fn *fn;	 /* NULL: deleted, freed between two turns */
 	void *arg;
 };
 
+/* The poll set is an image of the list, made anew when the list changed. */
 struct loop {
-	zloop_t *zloop;
 	struct watch *watches;
-	struct watch
-	    *dead;	  /* freed at the next tick, never inside its handler */
-	uint64_t last_ms; /* when the loop was last seen turning */
+	bool changed;
+	zmq_pollitem_t *items;
+	struct watch **watch_of; /* of each item */
+	int count;
+	int last_timer;
+	uint64_t last_ms;   /* when the loop was last seen turning */
 	uint64_t paused_ms; /* sum of the gaps */
 	volatile sig_atomic_t stopping;
 };
@@ -35,65 +41,6 @@ loop_now_ms(struct loop *l)
 	return now - l->paused_ms;
 }
 
-static int
-run_watch(struct loop *l, struct watch *w)
-{
-	(void)loop_now_ms(l);
-	if (w->fn != NULL)
-		w->fn(w->arg);
-	(void)loop_now_ms(l);
-	return l->stopping ? -1 : 0;
-}
-
-/* zloop hands over the handler's argument only: keep both in the watch. */
-struct call {
-	struct loop *loop;
-	struct watch watch;
-};
-
-static int
-on_item(zloop_t *zloop, zmq_pollitem_t *item, void *arg)
-{
-	struct call *call = arg;
-
-	(void)zloop;
-	(void)item;
-	return run_watch(call->loop, &call->watch);
-}
-
-static int
-on_timer(zloop_t *zloop, int timer, void *arg)
-{
-	struct call *call = arg;
-
-	(void)zloop;
-	(void)timer;
-	return run_watch(call->loop, &call->watch);
-}
-
-static void
-bury(struct loop *l)
-{
-	while (l->dead != NULL) {
-		struct watch *next = l->dead->next;
-
-		free((char *)l->dead - offsetof(struct call, watch));
-		l->dead = next;
-	}
-}
-
-static int
-on_tick(zloop_t *zloop, int timer, void *arg)
-{
-	struct loop *l = arg;
-
-	(void)zloop;
-	(void)timer;
-	(void)loop_now_ms(l);
-	bury(l);
-	return l->stopping ? -1 : 0;
-}
-
 struct loop *
 loop_new(void)
 {
@@ -102,14 +49,6 @@ loop_new(void)
 	if (l == NULL)
 		return NULL;
 	l->last_ms = clock_mono_ms();
-	l->zloop = zloop_new();
-	if (l->zloop != NULL)
-		zloop_set_nonstop(l->zloop, true);
-	if (l->zloop == NULL ||
-	    zloop_timer(l->zloop, LOOP_TICK_MS, 0, on_tick, l) < 0) {
-		loop_free(l);
-		return NULL;
-	}
 	return l;
 }
 
@@ -118,65 +57,57 @@ loop_free(struct loop *l)
 {
 	if (l == NULL)
 		return;
-	zloop_destroy(&l->zloop);
-	bury(l);
-	l->dead = l->watches;
-	bury(l);
+	while (l->watches != NULL) {
+		struct watch *next = l->watches->next;
+
+		free(l->watches);
+		l->watches = next;
+	}
+	free(l->items);
+	free(l->watch_of);
 	free(l);
 }
 
-static struct call *
+static struct watch *
 watch_new(struct loop *l, loop_fn *fn, void *arg)
 {
-	struct call *call = calloc(1, sizeof(*call));
+	struct watch *w = calloc(1, sizeof(*w));
 
-	if (call == NULL)
+	if (w == NULL)
 		return NULL;
-	call->loop = l;
-	call->watch.fn = fn;
-	call->watch.arg = arg;
-	call->watch.next = l->watches;
-	l->watches = &call->watch;
-	return call;
+	w->fn = fn;
+	w->arg = arg;
+	w->next = l->watches;
+	l->watches = w;
+	l->changed = true;
+	return w;
 }
 
-/* Out of the list; memory stays until the next tick, it may be running. */
+/* Only marked: its handler, or one that walks past it, may be running. */
 static void
 watch_end(struct loop *l, struct watch *w)
 {
-	struct watch **at = &l->watches;
-
-	while (*at != w)
-		at = &(*at)->next;
-	*at = w->next;
 	w->fn = NULL;
-	w->next = l->dead;
-	l->dead = w;
+	l->changed = true;
 }
 
 static int
-add_item(struct loop *l, zmq_pollitem_t item, loop_fn *fn, void *arg)
+add_item(struct loop *l, void *socket, int fd, loop_fn *fn, void *arg)
 {
-	struct call *call = watch_new(l, fn, arg);
+	struct watch *w = watch_new(l, fn, arg);
 
-	if (call == NULL)
+	if (w == NULL)
 		return -ENOMEM;
-	call->watch.item = item;
-	if (zloop_poller(l->zloop, &item, on_item, call) < 0) {
-		watch_end(l, &call->watch);
-		return -ENOMEM;
-	}
-	zloop_poller_set_tolerant(l->zloop, &item);
+	w->item = (zmq_pollitem_t){ socket, fd, ZMQ_POLLIN, 0 };
 	return 0;
 }
 
 static void
-del_item(struct loop *l, zmq_pollitem_t item)
+del_item(struct loop *l, const void *socket, int fd)
 {
 	for (struct watch *w = l->watches; w != NULL; w = w->next)
-		if (w->timer == 0 && w->item.socket == item.socket &&
-		    w->item.fd == item.fd) {
-			zloop_poller_end(l->zloop, &item);
+		if (w->fn != NULL && w->timer == 0 &&
+		    w->item.socket == socket && w->item.fd == fd) {
 			watch_end(l, w);
 			return;
 		}
@@ -185,64 +116,149 @@ del_item(struct loop *l, zmq_pollitem_t item)
 int
 loop_add_fd(struct loop *l, int fd, loop_fn *fn, void *arg)
 {
-	return add_item(
-	    l, (zmq_pollitem_t){ NULL, fd, ZMQ_POLLIN, 0 }, fn, arg);
+	return add_item(l, NULL, fd, fn, arg);
 }
 
 void
 loop_del_fd(struct loop *l, int fd)
 {
-	del_item(l, (zmq_pollitem_t){ NULL, fd, ZMQ_POLLIN, 0 });
+	del_item(l, NULL, fd);
 }
 
 int
 loop_add_sock(struct loop *l, zsock_t *sock, loop_fn *fn, void *arg)
 {
-	return add_item(l,
-	    (zmq_pollitem_t){ zsock_resolve(sock), 0, ZMQ_POLLIN, 0 }, fn, arg);
+	return add_item(l, zsock_resolve(sock), -1, fn, arg);
 }
 
 void
 loop_del_sock(struct loop *l, zsock_t *sock)
 {
-	del_item(l, (zmq_pollitem_t){ zsock_resolve(sock), 0, ZMQ_POLLIN, 0 });
+	del_item(l, zsock_resolve(sock), -1);
 }
 
 int
 loop_add_timer(struct loop *l, unsigned every_ms, loop_fn *fn, void *arg)
 {
-	struct call *call = watch_new(l, fn, arg);
+	struct watch *w = watch_new(l, fn, arg);
 
-	if (call == NULL)
+	if (w == NULL)
 		return -ENOMEM;
-	call->watch.timer = zloop_timer(l->zloop, every_ms, 0, on_timer, call);
-	if (call->watch.timer < 0) {
-		call->watch.timer = 0;
-		watch_end(l, &call->watch);
-		return -ENOMEM;
-	}
-	return call->watch.timer;
+	w->timer = ++l->last_timer;
+	w->every_ms = every_ms > 0 ? every_ms : 1;
+	w->due_ms = clock_mono_ms() + w->every_ms;
+	return w->timer;
 }
 
 void
 loop_del_timer(struct loop *l, int timer)
 {
-	for (struct watch *w = l->watches; w != NULL; w = w->next)
-		if (w->timer == timer) {
-			zloop_timer_end(l->zloop, timer);
+	for (struct watch *w = l->watches; timer > 0 && w != NULL; w = w->next)
+		if (w->fn != NULL && w->timer == timer) {
 			watch_end(l, w);
 			return;
 		}
+}
+
+/* Frees what was deleted and makes the poll set anew. */
+static int
+rebuild(struct loop *l)
+{
+	struct watch **at = &l->watches;
+	size_t count = 0;
+	zmq_pollitem_t *items;
+	struct watch **watch_of;
+
+	while (*at != NULL) {
+		struct watch *w = *at;
+
+		if (w->fn == NULL) {
+			*at = w->next;
+			free(w);
+			continue;
+		}
+		count += w->timer == 0;
+		at = &w->next;
+	}
+	items = realloc(l->items, (count + 1) * sizeof(*items));
+	if (items == NULL)
+		return -ENOMEM;
+	l->items = items;
+	watch_of = realloc(l->watch_of, (count + 1) * sizeof(struct watch *));
+	if (watch_of == NULL)
+		return -ENOMEM;
+	l->watch_of = watch_of;
+	l->count = 0;
+	for (struct watch *w = l->watches; w != NULL; w = w->next) {
+		if (w->timer != 0)
+			continue;
+		items[l->count] = w->item;
+		watch_of[l->count++] = w;
+	}
+	l->changed = false;
+	return 0;
+}
+
+static long
+until_next_timer(const struct loop *l)
+{
+	uint64_t now = clock_mono_ms(), next = now + LOOP_TICK_MS;
+
+	for (const struct watch *w = l->watches; w != NULL; w = w->next)
+		if (w->timer != 0 && w->due_ms < next)
+			next = w->due_ms;
+	return next > now ? (long)(next - now) : 0;
+}
+
+static void
+run_watch(struct loop *l, struct watch *w)
+{
+	if (w->fn == NULL || l->stopping)
+		return;
+	w->fn(w->arg);
+	(void)loop_now_ms(l);
+}
+
+/* What came in is heard before timers judge anybody's silence. A timer that
+ * is late runs once, however many times it missed. */
+static void
+turn(struct loop *l)
+{
+	uint64_t now;
+
+	for (int i = 0; i < l->count; i++)
+		if (l->items[i].revents != 0)
+			run_watch(l, l->watch_of[i]);
+	now = clock_mono_ms();
+	for (struct watch *w = l->watches; w != NULL; w = w->next) {
+		if (w->timer == 0 || w->due_ms > now)
+			continue;
+		w->due_ms += w->every_ms;
+		if (w->due_ms <= now)
+			w->due_ms = now + w->every_ms;
+		run_watch(l, w);
+	}
 }
 
 int
 loop_run(struct loop *l)
 {
 	l->last_ms = clock_mono_ms();
-	if (l->stopping)
-		return 0;
-	zloop_start(l->zloop);
-	return l->stopping ? 0 : -EIO;
+	while (!l->stopping) {
+		int ready;
+
+		if (l->changed && rebuild(l) < 0)
+			return -ENOMEM;
+		ready = zmq_poll(l->items, l->count, until_next_timer(l));
+		(void)loop_now_ms(l);
+		if (ready < 0 && errno != EINTR)
+			return -EIO;
+		/* After a signal the items' revents are of the turn before. */
+		for (int i = 0; ready < 0 && i < l->count; i++)
+			l->items[i].revents = 0;
+		turn(l);
+	}
+	return 0;
 }
 
 void

@@ -1,9 +1,15 @@
 /*
- * The one event loop of a process, on CZMQ's zloop.
+ * The one event loop of a process, on zmq_poll().
  *
  * Everything runs in the thread that calls loop_run(), one handler at a time;
- * no handler may wait for a disk or a peer. Only loop_stop() may be called
- * from a handler of a signal.
+ * no handler may wait for a disk or a peer. Handlers may add and delete
+ * anything, themselves too. In one turn descriptors and sockets come first,
+ * then timers. Only loop_stop() may be called from a handler of a signal.
+ *
+ * Why not CZMQ's zloop (4.2.1): any signal ends zloop_start(), starting it
+ * again puts off every timer, a timer deleted in a timer's handler is then read
+ * after it was freed, timers run before sockets, and after a stop of 10 s a
+ * timer of 100 ms fires a hundred times.
  *
  * loop_now_ms() is the time that deadlines are made of: monotonic ms minus
  * every pause in which this loop did not turn for more than LOOP_GAP_MS (the
@@ -38,14 +44,17 @@ int loop_add_sock(
     struct loop *l, zsock_t *sock, loop_fn *fn, void *arg) SL_MUST_CHECK;
 void loop_del_sock(struct loop *l, zsock_t *sock);
 
-/* Every every_ms from now on, until deleted. Returns its number, or -ENOMEM. */
+/* Every every_ms from now on, until deleted; late ones are not made up for.
+ * Returns its number (above 0), or -ENOMEM. */
 int loop_add_timer(
     struct loop *l, unsigned every_ms, loop_fn *fn, void *arg) SL_MUST_CHECK;
+/* A number of no timer (0, negative) deletes nothing. */
 void loop_del_timer(struct loop *l, int timer);
 
 uint64_t loop_now_ms(struct loop *l);
 
-/* Returns when loop_stop() was called, with 0, or -EIO when zloop failed. */
+/* Returns when loop_stop() was called, with 0, or -EIO when zmq_poll()
+ * failed, or -ENOMEM. */
 int loop_run(struct loop *l) SL_MUST_CHECK;
 void loop_stop(struct loop *l);
 

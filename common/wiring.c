@@ -73,11 +73,14 @@ wiring_allows(enum stage from, enum stage to, enum msg_type type)
 {
 	uint64_t bit = UINT64_C(1) << type;
 
+	/* Logger and api each connect to the other: two hops, one question. */
 	for (size_t i = 0; i < HOPS; i++) {
-		if (hops[i].from == from && hops[i].to == to)
-			return (hops[i].there & bit) != 0;
-		if (hops[i].from == to && hops[i].to == from)
-			return (hops[i].back & bit) != 0;
+		if (hops[i].from == from && hops[i].to == to &&
+		    (hops[i].there & bit))
+			return true;
+		if (hops[i].from == to && hops[i].to == from &&
+		    (hops[i].back & bit))
+			return true;
 	}
 	return false;
 }

@@ -8,7 +8,9 @@
 
 #include "common/msg_table.h"
 
-#define DEPTH_MAX 4 /* message, record, record of a record, and one unknown */
+/* Message, record, record of a record, and there a list of records that only a
+ * newer peer knows: list, record, value. One to spare. */
+#define DEPTH_MAX 6
 
 /* ---- reading ---------------------------------------------------------- */
 
@@ -298,12 +300,12 @@ msg_peek(struct slice bytes)
 int
 msg_unpack(struct slice bytes, struct msg *ret_msg)
 {
-	struct cursor c = { bytes.data, bytes.data + bytes.len };
 	enum msg_type type = msg_peek(bytes);
+	struct cursor c;
 
-	if (type == MSG_NONE || msg_shapes[type].name == NULL)
+	if (type == MSG_NONE)
 		return -EBADMSG;
-	c.at++;
+	c = (struct cursor){ bytes.data + 1, bytes.data + bytes.len };
 	memset(ret_msg, 0, sizeof(*ret_msg));
 	if (!read_map(&c, type, 0, ret_msg) || c.at != c.end)
 		return -EBADMSG;
@@ -313,11 +315,12 @@ msg_unpack(struct slice bytes, struct msg *ret_msg)
 bool
 msg_next(struct msg_list *list, enum msg_type type, struct msg *ret_record)
 {
-	struct cursor c = { list->packed.data,
-		list->packed.data + list->packed.len };
+	struct cursor c;
 
-	if (list->count == 0)
+	if (list->count == 0 || list->packed.data == NULL)
 		return false;
+	c = (struct cursor){ list->packed.data,
+		list->packed.data + list->packed.len };
 	memset(ret_record, 0, sizeof(*ret_record));
 	if (!read_map(&c, type, 1, ret_record))
 		return false;

@@ -34,7 +34,8 @@ dump_value(const struct msg_field *f, const void *member, struct buf *out)
 int
 msg_dump(const struct msg *m, struct buf *out)
 {
-	const struct msg_shape *shape = &msg_shapes[m->type];
+	bool known = m->type > MSG_NONE && m->type < MSG_TYPE_MAX;
+	const struct msg_shape *shape = &msg_shapes[known ? m->type : MSG_NONE];
 	int r = buf_add_text(out, msg_name(m->type));
 
 	for (unsigned i = 0; r == 0 && i < MSG_USES_MAX; i++) {

@@ -1,6 +1,7 @@
 #include "common/crypto.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,10 +35,27 @@ crypto_sha256(struct slice data, uint8_t hash[CRYPTO_HASH_SIZE])
 		broken("hash");
 }
 
-/* A keyed context is costly to make and cheap to key again. */
+static pthread_key_t mac_key;
+
+static void
+free_context(void *context)
+{
+	EVP_MAC_CTX_free(context);
+}
+
+static void
+make_key(void)
+{
+	if (pthread_key_create(&mac_key, free_context) != 0)
+		broken("free HMAC at the end of a thread");
+}
+
+/* A keyed context is costly to make and cheap to key again. The key is there
+ * for its destructor: it frees the context when its thread ends. */
 static EVP_MAC_CTX *
 mac_context(void)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	static _Thread_local EVP_MAC_CTX *context;
 	EVP_MAC *mac;
 	OSSL_PARAM params[2];
@@ -55,6 +73,9 @@ mac_context(void)
 	params[1] = OSSL_PARAM_construct_end();
 	if (context == NULL || EVP_MAC_CTX_set_params(context, params) != 1)
 		broken("set up HMAC");
+	(void)pthread_once(&once, make_key);
+	if (pthread_setspecific(mac_key, context) != 0)
+		broken("keep HMAC");
 	return context;
 }
 
@@ -166,13 +187,12 @@ crypto_unbase64(struct slice text, struct buf *out)
 	unsigned have = 0;
 	int r;
 
-	for (unsigned pads = 0;
-	     pads < 2 && len > 0 && len % 4 != 1 && text.data[len - 1] == '=';
-	     pads++)
-		len--;
+	/* Padding, if any, fills the last four. */
+	if (len > 0 && len % 4 == 0 && text.data[len - 1] == '=')
+		len -= text.data[len - 2] == '=' ? 2 : 1;
 	if (len % 4 == 1)
 		return -EINVAL;
-	r = buf_reserve(out, len / 4 * 3 + 3);
+	r = buf_reserve(out, len * 3 / 4);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < len; i++) {
@@ -188,6 +208,11 @@ crypto_unbase64(struct slice text, struct buf *out)
 			have -= 8;
 			out->data[out->len++] = (uint8_t)(bits >> have);
 		}
+	}
+	/* One text for one value: what is left over must be zero. */
+	if (bits & ((1u << have) - 1)) {
+		out->len = start;
+		return -EINVAL;
 	}
 	return 0;
 }

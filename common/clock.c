@@ -117,6 +117,43 @@ offset(const char **at, const char *end, long *ret_seconds)
 	return true;
 }
 
+static bool
+day_of(const char **at, const char *end, struct tm *tm)
+{
+	static const int days[] = { 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30,
+		31 };
+	int year, month, last;
+
+	if (!number(at, end, 4, (int[]){ 1970, 9999 }, &year) ||
+	    !take(at, end, '-') ||
+	    !number(at, end, 2, (int[]){ 1, 12 }, &month) ||
+	    !take(at, end, '-'))
+		return false;
+	last = days[month - 1];
+	if (month == 2 && (year % 4 != 0 || (year % 100 == 0 && year % 400)))
+		last = 28;
+	if (!number(at, end, 2, (int[]){ 1, last }, &tm->tm_mday))
+		return false;
+	tm->tm_year = year - 1900;
+	tm->tm_mon = month - 1;
+	return true;
+}
+
+/* "00:55", "00:55:31" or "00:55:31.820". */
+static bool
+time_of(const char **at, const char *end, struct tm *tm, unsigned *ret_ms)
+{
+	if (!number(at, end, 2, (int[]){ 0, 23 }, &tm->tm_hour) ||
+	    !take(at, end, ':') ||
+	    !number(at, end, 2, (int[]){ 0, 59 }, &tm->tm_min))
+		return false;
+	if (!take(at, end, ':'))
+		return true;
+	if (!number(at, end, 2, (int[]){ 0, 60 }, &tm->tm_sec))
+		return false;
+	return !take(at, end, '.') || fraction(at, end, ret_ms);
+}
+
 int
 clock_parse(struct slice text, uint64_t *ret_wall_ms)
 {
@@ -127,30 +164,16 @@ clock_parse(struct slice text, uint64_t *ret_wall_ms)
 	long east = 0;
 	time_t seconds;
 
-	if (!number(&at, end, 4, (int[]){ 1970, 9999 }, &tm.tm_year) ||
-	    !take(&at, end, '-') ||
-	    !number(&at, end, 2, (int[]){ 1, 12 }, &tm.tm_mon) ||
-	    !take(&at, end, '-') ||
-	    !number(&at, end, 2, (int[]){ 1, 31 }, &tm.tm_mday))
+	if (!day_of(&at, end, &tm))
 		return -EINVAL;
 	if (at != end) {
 		if (!take(&at, end, 'T') && !take(&at, end, 't') &&
 		    !take(&at, end, ' '))
 			return -EINVAL;
-		if (!number(&at, end, 2, (int[]){ 0, 23 }, &tm.tm_hour) ||
-		    !take(&at, end, ':') ||
-		    !number(&at, end, 2, (int[]){ 0, 59 }, &tm.tm_min))
-			return -EINVAL;
-		if (take(&at, end, ':') &&
-		    !number(&at, end, 2, (int[]){ 0, 60 }, &tm.tm_sec))
-			return -EINVAL;
-		if (take(&at, end, '.') && !fraction(&at, end, &ms))
-			return -EINVAL;
-		if (!offset(&at, end, &east) || at != end)
+		if (!time_of(&at, end, &tm, &ms) || !offset(&at, end, &east) ||
+		    at != end)
 			return -EINVAL;
 	}
-	tm.tm_year -= 1900;
-	tm.tm_mon -= 1;
 	seconds = timegm(&tm) - east;
 	if (seconds < 0)
 		return -EINVAL;

@@ -19,8 +19,9 @@ uint64_t clock_wall_us(void);
 /* ISO 8601 in UTC with milliseconds, as every API answer shows it. */
 void clock_text(uint64_t wall_ms, char text[CLOCK_TEXT_SIZE]);
 /*
- * Reads RFC 3339 (any offset, any number of fraction digits, 'T' or space) or
- * a bare date. -EINVAL when it is neither, or before 1970.
+ * Reads RFC 3339 (any offset or none, any number of fraction digits, 'T' or
+ * space, seconds optional) or a bare date. -EINVAL when it is neither, names a
+ * day that its month does not have, or is before 1970.
  */
 int clock_parse(struct slice text, uint64_t *ret_wall_ms) SL_MUST_CHECK;
 

@@ -1,5 +1,5 @@
 # Warning set of every Sluice target; gcc and clang build without one.
-add_compile_definitions(_GNU_SOURCE)
+add_compile_definitions(_GNU_SOURCE SLUICE_VERSION="${PROJECT_VERSION}")
 add_compile_options(
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
   -Wstrict-prototypes -Wmissing-prototypes -Wmissing-declarations

@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUF_FIRST 256 /* smallest allocation: most small buffers fit at once \
-		       */
+#define BUF_FIRST                                                  \
+	256 /* smallest allocation: most small buffers fit at once \
+	     */
 
 void
 buf_init(struct buf *b, size_t max_bytes)

@@ -23,7 +23,7 @@
 #define CONFIG_MEMBER_MS uint64_t
 #define CONFIG_MEMBER_BYTES uint64_t
 #define CONFIG_MEMBER_BOOL bool
-#define CONFIG_MEMBER(field, key, kind, def, min, max, who, help)              \
+#define CONFIG_MEMBER(field, key, kind, def, min, max, who, help) \
 	CONFIG_MEMBER_##kind field;
 
 struct config {
@@ -34,8 +34,8 @@ struct config {
 int config_load(struct config *c) SL_MUST_CHECK;
 /* --help and --show-config of one stage; docs/config.md of all of them. */
 int config_help(enum stage stage, struct buf *out) SL_MUST_CHECK;
-int config_show(const struct config *c, enum stage stage, struct buf *out)
-    SL_MUST_CHECK;
+int config_show(
+    const struct config *c, enum stage stage, struct buf *out) SL_MUST_CHECK;
 int config_document(struct buf *out) SL_MUST_CHECK;
 
 /* "3m", "250ms", "24h", "30d"; "10" alone is refused. */
@@ -48,9 +48,9 @@ int config_parse_number(struct slice text, uint64_t *ret) SL_MUST_CHECK;
 int config_path(const struct config *c, const char *set, const char *below,
     char path[PATH_MAX]) SL_MUST_CHECK;
 /* Address that a stage binds; list of addresses to find a stage at. */
-int config_link(const struct config *c, enum stage stage, char text[PATH_MAX])
-    SL_MUST_CHECK;
-int config_peers(const struct config *c, enum stage stage, char text[PATH_MAX])
-    SL_MUST_CHECK;
+int config_link(const struct config *c, enum stage stage,
+    char text[PATH_MAX]) SL_MUST_CHECK;
+int config_peers(const struct config *c, enum stage stage,
+    char text[PATH_MAX]) SL_MUST_CHECK;
 
 #endif

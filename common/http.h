@@ -71,8 +71,8 @@ void http_set_data(struct http_request *r, void *data);
 void *http_data(const struct http_request *r);
 
 /* An extra header of the coming reply; copied; ignored when out of memory. */
-void http_add_header(struct http_request *r, const char *name,
-    const char *value);
+void http_add_header(
+    struct http_request *r, const char *name, const char *value);
 /* Copies the body. */
 void http_reply(struct http_request *r, unsigned status,
     const char *content_type, struct slice body);
@@ -84,8 +84,8 @@ void http_reply_take(struct http_request *r, unsigned status,
 void http_fail(struct http_request *r, enum http_error error,
     const char *message, json_t *detail);
 /* The same with a plain text detail. */
-void http_fail_text(struct http_request *r, enum http_error error,
-    const char *detail);
+void http_fail_text(
+    struct http_request *r, enum http_error error, const char *detail);
 void http_flush(struct http *h);
 
 #endif

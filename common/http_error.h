@@ -11,28 +11,28 @@
 #include "common/buf.h"
 
 enum http_error {
-	HTTP_E_VALIDATION,	 /* 400 RequestValidationError */
-	HTTP_E_HEADERS,		 /* 400 RequestHeadersValidationError */
-	HTTP_E_CURSOR,		 /* 400 InvalidCursorError */
-	HTTP_E_FILTERS,		 /* 400 UnsupportedFiltersError */
-	HTTP_E_SORT,		 /* 400 UnsupportedSortFieldError */
-	HTTP_E_UNAUTHORIZED,	 /* 401 UnauthorizedError */
-	HTTP_E_CREDENTIALS,	 /* 401 ConnectorCredentialsError */
-	HTTP_E_LIMIT,		 /* 402 RequestLimitError */
-	HTTP_E_DISABLED,	 /* 403 ConnectorDisabledError */
-	HTTP_E_NOT_FOUND,	 /* 404 EntityNotFoundError */
-	HTTP_E_CONNECTOR,	 /* 404 ConnectorNotFoundError */
-	HTTP_E_CONNECTION,	 /* 404 ConnectionNotFoundError */
-	HTTP_E_INTEGRATION,	 /* 404 IntegrationNotFoundError */
-	HTTP_E_METHOD,		 /* 405 */
-	HTTP_E_TIMEOUT,		 /* 408 */
-	HTTP_E_CONFLICT,	 /* 409 ConflictError */
-	HTTP_E_TOO_LARGE,	 /* 413 */
-	HTTP_E_MEDIA_TYPE,	 /* 415 */
-	HTTP_E_STATE,		 /* 422 InvalidStateError */
-	HTTP_E_RATE,		 /* 429 ConnectorRateLimitError */
-	HTTP_E_INTERNAL,	 /* 500 */
-	HTTP_E_UNAVAILABLE,	 /* 503 */
+	HTTP_E_VALIDATION,   /* 400 RequestValidationError */
+	HTTP_E_HEADERS,	     /* 400 RequestHeadersValidationError */
+	HTTP_E_CURSOR,	     /* 400 InvalidCursorError */
+	HTTP_E_FILTERS,	     /* 400 UnsupportedFiltersError */
+	HTTP_E_SORT,	     /* 400 UnsupportedSortFieldError */
+	HTTP_E_UNAUTHORIZED, /* 401 UnauthorizedError */
+	HTTP_E_CREDENTIALS,  /* 401 ConnectorCredentialsError */
+	HTTP_E_LIMIT,	     /* 402 RequestLimitError */
+	HTTP_E_DISABLED,     /* 403 ConnectorDisabledError */
+	HTTP_E_NOT_FOUND,    /* 404 EntityNotFoundError */
+	HTTP_E_CONNECTOR,    /* 404 ConnectorNotFoundError */
+	HTTP_E_CONNECTION,   /* 404 ConnectionNotFoundError */
+	HTTP_E_INTEGRATION,  /* 404 IntegrationNotFoundError */
+	HTTP_E_METHOD,	     /* 405 */
+	HTTP_E_TIMEOUT,	     /* 408 */
+	HTTP_E_CONFLICT,     /* 409 ConflictError */
+	HTTP_E_TOO_LARGE,    /* 413 */
+	HTTP_E_MEDIA_TYPE,   /* 415 */
+	HTTP_E_STATE,	     /* 422 InvalidStateError */
+	HTTP_E_RATE,	     /* 429 ConnectorRateLimitError */
+	HTTP_E_INTERNAL,     /* 500 */
+	HTTP_E_UNAVAILABLE,  /* 503 */
 	HTTP_E_MAX
 };
 

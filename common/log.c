@@ -9,13 +9,13 @@
 #include "common/clock.h"
 
 static const char *log_name = "sluice";
-static enum log_level log_level = LOG_INFO;
+static enum log_level log_level = LOG_AT_INFO;
 
-static const char *const level_names[LOG_LEVEL_MAX] = {
-	[LOG_DEBUG] = "debug",
-	[LOG_INFO] = "info",
-	[LOG_WARN] = "warn",
-	[LOG_ERROR] = "error",
+static const char *const level_names[LOG_AT_MAX] = {
+	[LOG_AT_DEBUG] = "debug",
+	[LOG_AT_INFO] = "info",
+	[LOG_AT_WARN] = "warn",
+	[LOG_AT_ERROR] = "error",
 };
 
 void

@@ -11,7 +11,13 @@
 
 #include "common/attributes.h"
 
-enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_LEVEL_MAX };
+enum log_level {
+	LOG_AT_DEBUG,
+	LOG_AT_INFO,
+	LOG_AT_WARN,
+	LOG_AT_ERROR,
+	LOG_AT_MAX
+};
 
 #define LOG_LINE_MAX 2048 /* below PIPE_BUF: one write stays atomic */
 
@@ -21,13 +27,13 @@ void log_write(enum log_level level, const char *format, ...) SL_PRINTF(2, 3);
 /* Lines at level are written; lets a caller skip costly arguments. */
 int log_enabled(enum log_level level);
 
-#define log_debug(...)                                     \
-	do {                                               \
-		if (log_enabled(LOG_DEBUG))                \
-			log_write(LOG_DEBUG, __VA_ARGS__); \
+#define log_debug(...)                                        \
+	do {                                                  \
+		if (log_enabled(LOG_AT_DEBUG))                \
+			log_write(LOG_AT_DEBUG, __VA_ARGS__); \
 	} while (0)
-#define log_info(...) log_write(LOG_INFO, __VA_ARGS__)
-#define log_warn(...) log_write(LOG_WARN, __VA_ARGS__)
-#define log_error(...) log_write(LOG_ERROR, __VA_ARGS__)
+#define log_info(...) log_write(LOG_AT_INFO, __VA_ARGS__)
+#define log_warn(...) log_write(LOG_AT_WARN, __VA_ARGS__)
+#define log_error(...) log_write(LOG_AT_ERROR, __VA_ARGS__)
 
 #endif

@@ -1,0 +1,726 @@
+#include "common/http.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <microhttpd.h>
+
+#include "common/config.h"
+#include "common/log.h"
+
+#define POOL_BYTES 8192 /* larger pools cost a memset per request */
+#define REAP_MS 1000	/* how exact the deadlines are */
+#define IDLE_MS 75000	/* a connection without a request is closed */
+#define DISCARD_FACTOR                                       \
+	8 /* of an over-long body this much is read, so that \
+	   * the client gets to see its 413 */
+#define ADDRESS_TEXT 128
+#define ERROR_MAX (64 * 1024) /* an error's body */
+#define BACKLOG 1024
+
+/* One TCP connection, from accept to close. */
+struct conn {
+	struct conn *prev, *next;
+	int fd;
+	uint64_t since_ms; /* of waiting for a request to arrive whole */
+	bool started;	   /* a request line has arrived */
+	bool waiting;	   /* handed over: the deadline is not the client's */
+	bool reaped;
+};
+
+struct http {
+	struct loop *loop;
+	struct http_config config;
+	struct MHD_Daemon *daemon;
+	int listen_fd;
+	int quiesced_fd;
+	int epoll_fd;
+	int timer;
+	bool running; /* inside MHD_run */
+	bool dirty;   /* replies wait for an MHD_run */
+	uint64_t open;
+	struct conn *conns;
+	struct id_maker ids;
+	char address[ADDRESS_TEXT];
+};
+
+struct header {
+	struct header *next;
+	char *name, *value;
+};
+
+struct http_request {
+	struct http *http;
+	struct MHD_Connection *mhd;
+	struct conn *conn;
+	const char *method, *path;
+	struct buf body;
+	uint64_t discarded;
+	struct id id;
+	struct header *headers;
+	struct MHD_Response *response;
+	unsigned status;
+	bool handed_over;
+	bool answered;
+	void *data;
+};
+
+/* ---- connections ------------------------------------------------------ */
+
+static void
+conn_open(struct http *h, struct MHD_Connection *mhd, void **context)
+{
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct conn *c = calloc(1, sizeof(*c));
+
+	*context = c;
+	if (c == NULL)
+		return;
+	c->fd = info == NULL ? -1 : info->connect_fd;
+	c->since_ms = loop_now_ms(h->loop);
+	c->next = h->conns;
+	if (c->next != NULL)
+		c->next->prev = c;
+	h->conns = c;
+}
+
+static void
+conn_close(struct http *h, struct conn *c)
+{
+	if (c == NULL)
+		return;
+	if (c->prev != NULL)
+		c->prev->next = c->next;
+	else
+		h->conns = c->next;
+	if (c->next != NULL)
+		c->next->prev = c->prev;
+	free(c);
+}
+
+static void
+on_connection(void *cls, struct MHD_Connection *mhd, void **context,
+    enum MHD_ConnectionNotificationCode code)
+{
+	if (code == MHD_CONNECTION_NOTIFY_STARTED)
+		conn_open(cls, mhd, context);
+	else
+		conn_close(cls, *context);
+}
+
+static struct conn *
+conn_of(struct MHD_Connection *mhd)
+{
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info == NULL ? NULL : info->socket_context;
+}
+
+/* libmicrohttpd cannot answer before a request is whole: say 408 on the wire
+ * ourselves, nothing else was sent yet, and close. */
+static void
+reap(struct http *h, struct conn *c)
+{
+	char id[ID_TEXT_SIZE];
+	struct buf body, text;
+
+	c->reaped = true;
+	buf_init(&body, ERROR_MAX);
+	buf_init(&text, ERROR_MAX);
+	id_text(id_make(&h->ids), id);
+	if (c->started &&
+	    http_error_body(HTTP_E_TIMEOUT, NULL,
+		json_string("The request did not arrive in time."),
+		&body) == 0 &&
+	    buf_addf(&text,
+		"HTTP/1.1 408 Request Timeout\r\n"
+		"Content-Type: application/json\r\nRequest-Id: %s\r\n"
+		"Connection: close\r\nContent-Length: %zu\r\n\r\n%.*s",
+		id, body.len, (int)body.len, (const char *)body.data) == 0 &&
+	    send(c->fd, text.data, text.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		log_debug("408 not sent: %s", strerror(errno));
+	(void)shutdown(c->fd, SHUT_RDWR);
+	buf_done(&body);
+	buf_done(&text);
+}
+
+static void
+on_reaper(void *arg)
+{
+	struct http *h = arg;
+	uint64_t now = loop_now_ms(h->loop);
+
+	for (struct conn *c = h->conns; c != NULL; c = c->next) {
+		uint64_t limit = c->started ? h->config.timeout_ms : IDLE_MS;
+
+		if (!c->waiting && !c->reaped && now > c->since_ms + limit)
+			reap(h, c);
+	}
+	h->dirty = true;
+	http_flush(h);
+}
+
+/* ---- requests --------------------------------------------------------- */
+
+static void
+request_free(struct http_request *r)
+{
+	while (r->headers != NULL) {
+		struct header *next = r->headers->next;
+
+		free(r->headers->name);
+		free(r->headers->value);
+		free(r->headers);
+		r->headers = next;
+	}
+	if (r->response != NULL)
+		MHD_destroy_response(r->response);
+	buf_done(&r->body);
+	free(r);
+}
+
+/* The request line is there: the deadline of this request begins. */
+static void *
+on_request_line(void *cls, const char *uri, struct MHD_Connection *mhd)
+{
+	struct http *h = cls;
+	struct http_request *r = calloc(1, sizeof(*r));
+
+	(void)uri;
+	if (r == NULL)
+		return NULL;
+	r->http = h;
+	r->mhd = mhd;
+	r->conn = conn_of(mhd);
+	r->id = id_make(&h->ids);
+	buf_init(&r->body, h->config.max_body);
+	if (r->conn != NULL) {
+		r->conn->started = true;
+		r->conn->since_ms = loop_now_ms(h->loop);
+	}
+	return r;
+}
+
+static void
+on_request_end(void *cls, struct MHD_Connection *mhd, void **context,
+    enum MHD_RequestTerminationCode code)
+{
+	struct http *h = cls;
+	struct http_request *r = *context;
+
+	(void)mhd;
+	(void)code;
+	*context = NULL;
+	if (r == NULL)
+		return;
+	if (r->conn != NULL) {
+		r->conn->started = r->conn->waiting = false;
+		r->conn->since_ms = loop_now_ms(h->loop);
+	}
+	if (r->handed_over && !r->answered) {
+		h->open--;
+		if (h->config.on_gone != NULL)
+			h->config.on_gone(h->config.arg, r);
+	}
+	request_free(r);
+}
+
+static bool
+announces_too_much(const struct http_request *r)
+{
+	const char *text = http_header(r, "Content-Length");
+	uint64_t len;
+
+	return text != NULL &&
+	       config_parse_number(slice_text(text), &len) == 0 &&
+	       len > r->http->config.max_body;
+}
+
+static enum MHD_Result
+queue(struct http_request *r)
+{
+	enum MHD_Result result =
+	    MHD_queue_response(r->mhd, r->status, r->response);
+
+	MHD_destroy_response(r->response);
+	r->response = NULL;
+	return result;
+}
+
+/* Part of the body. What is over the cap is read and dropped for a while. */
+static enum MHD_Result
+receive(struct http_request *r, const char *data, size_t *len)
+{
+	size_t n = *len;
+
+	*len = 0;
+	if (r->discarded == 0 && buf_add(&r->body, data, n) == 0)
+		return MHD_YES;
+	r->discarded += n;
+	buf_done(&r->body);
+	return r->discarded > DISCARD_FACTOR * (r->http->config.max_body + n)
+		   ? MHD_NO
+		   : MHD_YES;
+}
+
+static void
+hand_over(struct http_request *r)
+{
+	struct http *h = r->http;
+
+	r->handed_over = true;
+	h->open++;
+	if (r->conn != NULL)
+		r->conn->waiting = true;
+	if (r->discarded > 0)
+		http_fail_text(r, HTTP_E_TOO_LARGE, "The body is too large.");
+	else
+		h->config.handler(h->config.arg, r);
+}
+
+static enum MHD_Result
+on_access(void *cls, struct MHD_Connection *mhd, const char *url,
+    const char *method, const char *version, const char *data, size_t *len,
+    void **context)
+{
+	struct http_request *r = *context;
+
+	(void)cls;
+	(void)mhd;
+	(void)version;
+	if (r == NULL)
+		return MHD_NO;	 /* out of memory at the request line */
+	if (r->method == NULL) { /* headers are there, the body is not */
+		r->method = method;
+		r->path = url;
+		if (!announces_too_much(r))
+			return MHD_YES;
+		r->discarded = 1;
+		hand_over(r);
+		return queue(r);
+	}
+	if (*len > 0)
+		return receive(r, data, len);
+	if (!r->handed_over)
+		hand_over(r);
+	/* Not answered yet: asked again on the next MHD_run, which costs less
+	 * than suspending and resuming (an epoll_ctl pair and a write). */
+	return r->response != NULL ? queue(r) : MHD_YES;
+}
+
+/* ---- replies ---------------------------------------------------------- */
+
+static void
+answer(struct http_request *r, unsigned status, const char *content_type,
+    struct MHD_Response *response)
+{
+	char id[ID_TEXT_SIZE];
+
+	r->answered = true;
+	r->http->open--;
+	r->http->dirty = true;
+	if (response == NULL) { /* out of memory: an empty answer needs none */
+		status = 500;
+		response = MHD_create_response_from_buffer(
+		    0, NULL, MHD_RESPMEM_PERSISTENT);
+	}
+	if (response == NULL)
+		return; /* the client sees its connection time out */
+	id_text(r->id, id);
+	(void)MHD_add_response_header(response, "Content-Type", content_type);
+	(void)MHD_add_response_header(response, "Request-Id", id);
+	for (struct header *e = r->headers; e != NULL; e = e->next)
+		(void)MHD_add_response_header(response, e->name, e->value);
+	r->status = status;
+	r->response = response;
+}
+
+void
+http_reply(struct http_request *r, unsigned status, const char *content_type,
+    struct slice body)
+{
+	/* The copying mode only reads what it is given. */
+	union {
+		const uint8_t *in;
+		void *out;
+	} cast = { .in = body.data };
+
+	answer(r, status, content_type,
+	    MHD_create_response_from_buffer(
+		body.len, cast.out, MHD_RESPMEM_MUST_COPY));
+}
+
+void
+http_reply_take(struct http_request *r, unsigned status,
+    const char *content_type, struct buf *body)
+{
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+	    body->len, body->data, MHD_RESPMEM_MUST_FREE);
+
+	if (response == NULL)
+		buf_done(body);
+	else
+		buf_init(body, body->max_bytes);
+	answer(r, status, content_type, response);
+}
+
+void
+http_add_header(struct http_request *r, const char *name, const char *value)
+{
+	struct header *e = calloc(1, sizeof(*e));
+
+	if (e == NULL)
+		return;
+	e->name = strdup(name);
+	e->value = strdup(value);
+	if (e->name == NULL || e->value == NULL) {
+		free(e->name);
+		free(e->value);
+		free(e);
+		return;
+	}
+	e->next = r->headers;
+	r->headers = e;
+}
+
+void
+http_fail(struct http_request *r, enum http_error error, const char *message,
+    json_t *detail)
+{
+	struct buf body;
+
+	if (error == HTTP_E_UNAVAILABLE)
+		http_add_header(r, "Retry-After", "1");
+	buf_init(&body, ERROR_MAX);
+	if (http_error_body(error, message, detail, &body) < 0)
+		buf_clear(&body);
+	http_reply_take(r, http_error_status(error), "application/json", &body);
+	buf_done(&body);
+}
+
+void
+http_fail_text(
+    struct http_request *r, enum http_error error, const char *detail)
+{
+	http_fail(r, error, NULL, json_string(detail));
+}
+
+static void
+run(struct http *h)
+{
+	if (h->running)
+		return; /* the MHD_run that called us queues the reply */
+	h->running = true;
+	h->dirty = false;
+	(void)MHD_run(h->daemon);
+	h->running = false;
+}
+
+void
+http_flush(struct http *h)
+{
+	if (h->dirty)
+		run(h);
+}
+
+static void
+on_readable(void *arg)
+{
+	run(arg);
+}
+
+/* ---- reading a request ------------------------------------------------ */
+
+const char *
+http_method(const struct http_request *r)
+{
+	return r->method;
+}
+
+const char *
+http_path(const struct http_request *r)
+{
+	return r->path;
+}
+
+struct slice
+http_body(const struct http_request *r)
+{
+	return buf_slice(&r->body);
+}
+
+const char *
+http_header(const struct http_request *r, const char *name)
+{
+	return MHD_lookup_connection_value(r->mhd, MHD_HEADER_KIND, name);
+}
+
+struct each {
+	bool (*fn)(void *arg, const char *name, const char *value);
+	void *arg;
+};
+
+static enum MHD_Result
+on_query(
+    void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct each *each = cls;
+
+	(void)kind;
+	return each->fn(each->arg, name, value == NULL ? "" : value) ? MHD_YES
+								     : MHD_NO;
+}
+
+void
+http_each_query(const struct http_request *r,
+    bool (*fn)(void *arg, const char *name, const char *value), void *arg)
+{
+	struct each each = { fn, arg };
+
+	(void)MHD_get_connection_values(
+	    r->mhd, MHD_GET_ARGUMENT_KIND, on_query, &each);
+}
+
+struct find {
+	const char *name;
+	const char *value;
+};
+
+static bool
+find_exact(void *arg, const char *name, const char *value)
+{
+	struct find *find = arg;
+
+	if (strcmp(name, find->name) != 0)
+		return true;
+	find->value = value;
+	return false;
+}
+
+const char *
+http_query(const struct http_request *r, const char *name)
+{
+	struct find find = { name, NULL };
+
+	/* libmicrohttpd's own look-up ignores case; validationToken and
+	 * validationtoken are two vendors' names. */
+	http_each_query(r, find_exact, &find);
+	return find.value;
+}
+
+struct id
+http_request_id(const struct http_request *r)
+{
+	return r->id;
+}
+
+void
+http_set_data(struct http_request *r, void *data)
+{
+	r->data = data;
+}
+
+void *
+http_data(const struct http_request *r)
+{
+	return r->data;
+}
+
+/* ---- opening and closing ---------------------------------------------- */
+
+/* "127.0.0.1:8080", "[::1]:8080", "*:8080", "localhost:0". */
+static int
+split_address(
+    const char *address, char *host, size_t size, const char **ret_port)
+{
+	const char *colon = strrchr(address, ':');
+	size_t len;
+
+	if (colon == NULL || colon[1] == '\0')
+		return -EINVAL;
+	len = (size_t)(colon - address);
+	if (len >= 2 && address[0] == '[' && address[len - 1] == ']') {
+		address++;
+		len -= 2;
+	}
+	if (len == 0 || len >= size)
+		return -EINVAL;
+	memcpy(host, address, len);
+	host[len] = '\0';
+	*ret_port = colon + 1;
+	return 0;
+}
+
+static int
+listen_at(const struct addrinfo *ai)
+{
+	int one = 1, r;
+	int fd = socket(ai->ai_family,
+	    ai->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, ai->ai_protocol);
+
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
+	    bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 ||
+	    listen(fd, BACKLOG) < 0) {
+		r = -errno;
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+static int
+note_address(struct http *h)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	char host[64], port[16];
+
+	if (getsockname(h->listen_fd, (struct sockaddr *)&ss, &len) < 0)
+		return -errno;
+	if (getnameinfo((struct sockaddr *)&ss, len, host, sizeof(host), port,
+		sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+		return -EINVAL;
+	(void)snprintf(h->address, sizeof(h->address),
+	    ss.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+	return 0;
+}
+
+static int
+open_socket(struct http *h)
+{
+	const struct addrinfo hints = {
+		.ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+	};
+	struct addrinfo *found = NULL;
+	const char *port = NULL;
+	char host[ADDRESS_TEXT];
+	int r;
+
+	r = split_address(h->config.address, host, sizeof(host), &port);
+	if (r < 0)
+		return r;
+	if (getaddrinfo(
+		strcmp(host, "*") ? host : NULL, port, &hints, &found) != 0)
+		return -EINVAL;
+	h->listen_fd = listen_at(found);
+	freeaddrinfo(found);
+	return h->listen_fd < 0 ? h->listen_fd : note_address(h);
+}
+
+static void
+on_log(void *cls, const char *format, va_list ap)
+{
+	char text[512];
+
+	(void)cls;
+	if (!log_enabled(LOG_AT_DEBUG))
+		return;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	(void)vsnprintf(text, sizeof(text), format, ap);
+#pragma GCC diagnostic pop
+	log_debug("http: %s", text);
+}
+
+static int
+open_daemon(struct http *h)
+{
+	const union MHD_DaemonInfo *info;
+
+	h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL,
+	    NULL, on_access, h,
+	    /* first, so that it sees what the others complain about */
+	    MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, /**/
+	    MHD_OPTION_LISTEN_SOCKET, h->listen_fd,   /**/
+	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)h->config.connections,
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+	    h->config.pool_bytes ? h->config.pool_bytes : (size_t)POOL_BYTES,
+	    MHD_OPTION_CONNECTION_TIMEOUT, 0u, /* the reaper's matter */
+	    MHD_OPTION_STRICT_FOR_CLIENT, 1,   /**/
+	    MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,  /**/
+	    MHD_OPTION_URI_LOG_CALLBACK, on_request_line, h, /**/
+	    MHD_OPTION_NOTIFY_COMPLETED, on_request_end, h,  /**/
+	    MHD_OPTION_END);
+	if (h->daemon == NULL)
+		return -EIO;
+	info = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	if (info == NULL)
+		return -EIO;
+	h->epoll_fd = info->epoll_fd;
+	return loop_add_fd(h->loop, h->epoll_fd, on_readable, h);
+}
+
+int
+http_new(
+    struct loop *loop, const struct http_config *config, struct http **ret_http)
+{
+	struct http *h = calloc(1, sizeof(*h));
+	int r;
+
+	if (h == NULL)
+		return -ENOMEM;
+	h->loop = loop;
+	h->config = *config;
+	h->listen_fd = h->quiesced_fd = h->epoll_fd = h->timer = -1;
+	id_maker_init(&h->ids);
+	r = open_socket(h);
+	if (r == 0)
+		r = open_daemon(h);
+	if (r == 0)
+		r = h->timer = loop_add_timer(loop, REAP_MS, on_reaper, h);
+	if (r < 0) {
+		http_free(h);
+		return r;
+	}
+	*ret_http = h;
+	return 0;
+}
+
+void
+http_quiesce(struct http *h)
+{
+	if (h->quiesced_fd < 0)
+		h->quiesced_fd = MHD_quiesce_daemon(h->daemon);
+}
+
+uint64_t
+http_open(const struct http *h)
+{
+	return h->open;
+}
+
+void
+http_free(struct http *h)
+{
+	if (h == NULL)
+		return;
+	if (h->timer >= 0)
+		loop_del_timer(h->loop, h->timer);
+	if (h->epoll_fd >= 0)
+		loop_del_fd(h->loop, h->epoll_fd);
+	h->running = true; /* no MHD_run while it closes */
+	if (h->daemon != NULL)
+		MHD_stop_daemon(h->daemon); /* closes listen_fd, if it has it */
+	else if (h->listen_fd >= 0)
+		close(h->listen_fd);
+	if (h->quiesced_fd >= 0)
+		close(h->quiesced_fd);
+	free(h);
+}
+
+const char *
+http_address(const struct http *h)
+{
+	return h->address;
+}

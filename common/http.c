@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -23,6 +24,7 @@
 #define ADDRESS_TEXT 128
 #define ERROR_MAX (64 * 1024) /* an error's body */
 #define BACKLOG 1024
+#define TURNS_MAX 64 /* MHD_runs before others in the loop have their turn */
 
 /* One TCP connection, from accept to close. */
 struct conn {
@@ -42,8 +44,10 @@ struct http {
 	int quiesced_fd;
 	int epoll_fd;
 	int timer;
-	bool running; /* inside MHD_run */
-	bool dirty;   /* replies wait for an MHD_run */
+	int again_fd;  /* eventfd: the last turn left work */
+	bool running;  /* inside MHD_run */
+	bool dirty;    /* replies wait for an MHD_run */
+	bool progress; /* this MHD_run moved something: there may be more */
 	uint64_t open;
 	struct conn *conns;
 	struct id_maker ids;
@@ -262,6 +266,7 @@ receive(struct http_request *r, const char *data, size_t *len)
 	size_t n = *len;
 
 	*len = 0;
+	r->http->progress = true;
 	if (r->discarded == 0 && buf_add(&r->body, data, n) == 0)
 		return MHD_YES;
 	r->discarded += n;
@@ -413,15 +418,40 @@ http_fail_text(
 	http_fail(r, error, NULL, json_string(detail));
 }
 
+static bool
+has_work(struct http *h)
+{
+	MHD_UNSIGNED_LONG_LONG ms;
+
+	if (h->progress)
+		return true;
+	/* Requests that wait for their answer always look like work. */
+	return h->open == 0 && MHD_get_timeout(h->daemon, &ms) == MHD_YES &&
+	       ms == 0;
+}
+
+/*
+ * libmicrohttpd takes one step of each ready connection per MHD_run (one read,
+ * or one write), and its epoll set is edge-triggered: without further runs
+ * what it left would lie there until the next packet.
+ */
 static void
 run(struct http *h)
 {
+	uint64_t one = 1;
+	unsigned turns = 0;
+
 	if (h->running)
 		return; /* the MHD_run that called us queues the reply */
 	h->running = true;
 	h->dirty = false;
-	(void)MHD_run(h->daemon);
+	do {
+		h->progress = false;
+		(void)MHD_run(h->daemon);
+	} while (has_work(h) && ++turns < TURNS_MAX);
 	h->running = false;
+	if (turns == TURNS_MAX && write(h->again_fd, &one, sizeof(one)) < 0)
+		log_warn("http: cannot wake the loop: %s", strerror(errno));
 }
 
 void
@@ -435,6 +465,17 @@ static void
 on_readable(void *arg)
 {
 	run(arg);
+}
+
+static void
+on_again(void *arg)
+{
+	struct http *h = arg;
+	uint64_t ignored;
+
+	if (read(h->again_fd, &ignored, sizeof(ignored)) < 0)
+		return;
+	run(h);
 }
 
 /* ---- reading a request ------------------------------------------------ */
@@ -673,10 +714,13 @@ http_new(
 	h->loop = loop;
 	h->config = *config;
 	h->listen_fd = h->quiesced_fd = h->epoll_fd = h->timer = -1;
+	h->again_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	id_maker_init(&h->ids);
-	r = open_socket(h);
+	r = h->again_fd < 0 ? -errno : open_socket(h);
 	if (r == 0)
 		r = open_daemon(h);
+	if (r == 0)
+		r = loop_add_fd(loop, h->again_fd, on_again, h);
 	if (r == 0)
 		r = h->timer = loop_add_timer(loop, REAP_MS, on_reaper, h);
 	if (r < 0) {
@@ -716,6 +760,10 @@ http_free(struct http *h)
 		close(h->listen_fd);
 	if (h->quiesced_fd >= 0)
 		close(h->quiesced_fd);
+	if (h->again_fd >= 0) {
+		loop_del_fd(h->loop, h->again_fd);
+		close(h->again_fd);
+	}
 	free(h);
 }
 

@@ -1,0 +1,152 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/link_private.h"
+
+static void
+set(zsock_t *sock, int option, int value)
+{
+	(void)zmq_setsockopt(link_sock(sock), option, &value, sizeof(value));
+}
+
+static void
+on_readable(void *arg)
+{
+	struct link_conn *c = arg;
+	struct link *l = c->link;
+
+	(void)link_conn_read(c);
+	link_end_batch(l);
+}
+
+static void
+close_sock(struct link_conn *c)
+{
+	if (c->sock == NULL)
+		return;
+	loop_del_sock(c->link->loop, c->sock);
+	zsock_destroy(&c->sock);
+}
+
+static int
+open_sock(struct link_conn *c)
+{
+	struct link *l = c->link;
+	int r = 0;
+
+	c->since_ms = loop_now_ms(l->loop);
+	c->hello_ms = 0;
+	c->sock = zsock_new(ZMQ_DEALER);
+	if (c->sock == NULL)
+		return -ENOMEM;
+	link_sock_options(c->sock);
+	set(c->sock, ZMQ_IMMEDIATE, 1);
+	set(c->sock, ZMQ_RECONNECT_IVL, 100);
+	set(c->sock, ZMQ_RECONNECT_IVL_MAX, 2000);
+	set(c->sock, ZMQ_CONNECT_TIMEOUT, 2000);
+	if (l->auth != NULL && strncmp(c->address, "tcp://", 6) == 0)
+		r = link_auth_connect(l->auth, c->sock, c->to, c->key);
+	if (r == 0 && zmq_connect(link_sock(c->sock), c->address) < 0)
+		r = -errno;
+	if (r == 0)
+		r = loop_add_sock(l->loop, c->sock, on_readable, c);
+	if (r < 0)
+		zsock_destroy(&c->sock);
+	return r;
+}
+
+int
+link_conn_new(
+    struct link *l, enum stage to, const char *address, struct link_conn **ret)
+{
+	struct link_conn *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (c == NULL)
+		return -ENOMEM;
+	c->link = l;
+	c->to = to;
+	c->number = ++l->conn_number;
+	(void)snprintf(c->address, sizeof(c->address), "%s", address);
+	r = open_sock(c);
+	if (r < 0) {
+		link_conn_free(c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+void
+link_conn_free(struct link_conn *c)
+{
+	if (c == NULL)
+		return;
+	close_sock(c);
+	free(c);
+}
+
+void
+link_conn_renew(struct link_conn *c)
+{
+	close_sock(c);
+	c->key ^= 1;
+	if (open_sock(c) == -ENOENT) {
+		c->key = 0;
+		c->missing = open_sock(c) < 0;
+	} else {
+		c->missing = c->sock == NULL;
+	}
+	link_hurry(c->link);
+}
+
+bool
+link_conn_read(struct link_conn *c)
+{
+	size_t bytes = 0;
+
+	for (unsigned n = 0; n < LINK_DRAIN_FRAMES; n++) {
+		zmq_msg_t frame;
+		int r;
+
+		if (c->sock == NULL || bytes > LINK_DRAIN_BYTES)
+			return c->sock != NULL;
+		zmq_msg_init(&frame);
+		r = link_frame_receive(c->sock, NULL, &frame);
+		if (r == 0) {
+			bytes += zmq_msg_size(&frame);
+			link_peer_frame_conn(c, &frame);
+		}
+		zmq_msg_close(&frame);
+		if (r == -EAGAIN)
+			return false;
+		if (r < 0)
+			c->link->stats.frames_garbage++;
+	}
+	return true;
+}
+
+void
+link_conn_tick(struct link_conn *c)
+{
+	uint64_t now = loop_now_ms(c->link->loop);
+
+	if (c->peer != NULL && c->peer->ready)
+		return;
+	if (c->missing || c->sock == NULL) {
+		link_conn_renew(c);
+		return;
+	}
+	if (c->refused_ms != 0 && now < c->refused_ms + LINK_REFUSED_MS)
+		return;
+	/* Nobody answers: what was queued for them only grows old. */
+	if (c->peer == NULL && c->hello_ms != 0 &&
+	    now >= c->since_ms + LINK_SILENT_MS) {
+		link_conn_renew(c);
+		return;
+	}
+	if (c->hello_ms == 0 || now >= c->hello_ms + LINK_PING_MS)
+		link_conn_hello(c);
+}

@@ -4,10 +4,10 @@ add_compile_options(
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
   -Wstrict-prototypes -Wmissing-prototypes -Wmissing-declarations
   -Wold-style-definition -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef
-  -Wvla -Wformat=2 -Wformat-signedness -Wnull-dereference
+  -Wvla -Wformat=2 -Wnull-dereference
   -Wimplicit-fallthrough -fno-common -fstack-protector-strong)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
-  add_compile_options(-Wlogical-op -Wduplicated-cond -Wduplicated-branches)
+  add_compile_options(-Wformat-signedness -Wlogical-op -Wduplicated-cond -Wduplicated-branches)
 endif()
 if(SLUICE_WERROR)
   add_compile_options(-Werror)

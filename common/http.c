@@ -292,6 +292,7 @@ hand_over(struct http_request *r)
 }
 
 static enum MHD_Result
+/* NOLINTNEXTLINE(readability-function-size): the library's prototype */
 on_access(void *cls, struct MHD_Connection *mhd, const char *url,
     const char *method, const char *version, const char *data, size_t *len,
     void **context)
@@ -622,7 +623,7 @@ listen_at(const struct addrinfo *ai)
 static int
 note_address(struct http *h)
 {
-	struct sockaddr_storage ss;
+	struct sockaddr_storage ss = { 0 };
 	socklen_t len = sizeof(ss);
 	char host[64], port[16];
 

@@ -258,7 +258,6 @@ loop_run(struct loop *l)
 			l->items[i].revents = 0;
 		turn(l);
 	}
-	l->stopping = 0;
 	return 0;
 }
 

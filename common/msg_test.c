@@ -818,7 +818,7 @@ static void
 noise_harms_nobody(void **state)
 {
 	uint32_t seed = 20240614;
-	uint8_t noise[64];
+	uint8_t noise[64] = { 0 };
 
 	(void)state;
 	for (int i = 0; i < 200000; i++) {

@@ -105,9 +105,7 @@ banned_calls
 includes
 format
 generated docs/messages.md "$build/bin/sluice-messages"
-if [[ -x $build/bin/sluice-config ]]; then
-	generated docs/config.md "$build/bin/sluice-config"
-fi
+generated docs/config.md "$build/bin/sluice-messages" config
 shellcheck "${scripts[@]}" || fail "shellcheck: see above"
 [[ ${1:-} == quick ]] || tidy
 

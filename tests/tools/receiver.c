@@ -5,7 +5,8 @@
  *     MICROSECONDS STATUS PATH IDEMPOTENCY-KEY SIGNATURE BODY
  *
  * The path says what it does: /hang/... never answers, /status/NNN/... answers
- * NNN, everything else 200. Usage: receiver PORT_FILE RECORD_FILE. It takes a
+ * NNN, everything else 200; the validation call of a new subscription always
+ * gets 200. Usage: receiver PORT_FILE RECORD_FILE. It takes a
  * free port on 127.0.0.1, writes it to PORT_FILE, and ends with SIGTERM.
  */
 #include <errno.h>
@@ -54,6 +55,13 @@ status_of(const char *path)
 	return status >= 200 && status <= 599 ? status : 200;
 }
 
+static bool
+validates(struct MHD_Connection *c)
+{
+	return strcmp(header(c, "x-apideck-event-type"),
+		   "apideck.subscription.created") == 0;
+}
+
 static void
 record(int fd, struct MHD_Connection *c, const char *path, unsigned status,
     const struct buf *body)
@@ -82,7 +90,7 @@ on_request(void *arg, struct MHD_Connection *c, const char *path,
 {
 	struct request *r = *state;
 	struct MHD_Response *response;
-	unsigned status = status_of(path);
+	unsigned status = validates(c) ? 200 : status_of(path);
 	enum MHD_Result result;
 
 	(void)method;
@@ -103,7 +111,7 @@ on_request(void *arg, struct MHD_Connection *c, const char *path,
 	}
 	if (r->hangs)
 		return MHD_YES;
-	r->hangs = strncmp(path, "/hang/", 6) == 0;
+	r->hangs = strncmp(path, "/hang/", 6) == 0 && !validates(c);
 	record(*(const int *)arg, c, path, r->hangs ? 0 : status, &r->body);
 	if (r->hangs) {
 		MHD_suspend_connection(c);

@@ -292,6 +292,7 @@ link_bind(struct link *l, const char *address)
 	zsock_set_router_mandatory(l->router, 1);
 	if (l->auth != NULL && strncmp(address, "tcp://", 6) == 0)
 		r = link_auth_serve(l->auth, l->router);
+	l->keyed = l->auth != NULL && strncmp(address, "tcp://", 6) == 0;
 	if (r == 0 && zmq_bind(link_sock(l->router), address) < 0)
 		r = -errno;
 	if (r == 0)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/link_private.h"
+#include "common/log.h"
 
 static void
 set(zsock_t *sock, int option, int value)
@@ -69,6 +70,7 @@ link_conn_new(
 	c->link = l;
 	c->to = to;
 	c->number = ++l->conn_number;
+	c->alone_ms = loop_now_ms(l->loop);
 	(void)snprintf(c->address, sizeof(c->address), "%s", address);
 	r = open_sock(c);
 	if (r < 0) {
@@ -91,14 +93,18 @@ link_conn_free(struct link_conn *c)
 void
 link_conn_renew(struct link_conn *c)
 {
+	int r;
+
 	close_sock(c);
 	c->key ^= 1;
-	if (open_sock(c) == -ENOENT) {
+	r = open_sock(c);
+	if (r == -ENOENT) { /* no next key */
 		c->key = 0;
-		c->missing = open_sock(c) < 0;
-	} else {
-		c->missing = c->sock == NULL;
+		r = open_sock(c);
 	}
+	if (r < 0)
+		log_debug("link socket to=%s failed: %s", c->address,
+		    strerror(-r)); /* again at the next tick */
 	link_hurry(c->link);
 }
 
@@ -128,6 +134,31 @@ link_conn_read(struct link_conn *c)
 	return true;
 }
 
+/* Nobody answers: what was queued for them only grows old, or the key is not
+ * theirs. */
+static bool
+is_stuck(const struct link_conn *c, uint64_t now)
+{
+	uint64_t limit_ms = c->hello_ms != 0 ? LINK_SILENT_MS : LINK_KEY_MS;
+
+	if (c->sock == NULL)
+		return true;
+	if (c->hello_ms == 0 && c->link->auth == NULL)
+		return false; /* not connected: libzmq tries on */
+	return c->refused_ms == 0 && now >= c->since_ms + limit_ms;
+}
+
+static void
+log_alone(struct link_conn *c, uint64_t now)
+{
+	if (c->alone_logged || c->refused_ms != 0 ||
+	    now < c->alone_ms + LINK_SILENT_MS)
+		return;
+	c->alone_logged = true;
+	log_warn(
+	    "link no answer from=%s stage=%s", c->address, stage_name(c->to));
+}
+
 void
 link_conn_tick(struct link_conn *c)
 {
@@ -135,18 +166,25 @@ link_conn_tick(struct link_conn *c)
 
 	if (c->peer != NULL && c->peer->ready)
 		return;
-	if (c->missing || c->sock == NULL) {
-		link_conn_renew(c);
-		return;
+	if (c->peer == NULL) {
+		log_alone(c, now);
+		if (is_stuck(c, now)) {
+			link_conn_renew(c);
+			return;
+		}
 	}
 	if (c->refused_ms != 0 && now < c->refused_ms + LINK_REFUSED_MS)
 		return;
-	/* Nobody answers: what was queued for them only grows old. */
-	if (c->peer == NULL && c->hello_ms != 0 &&
-	    now >= c->since_ms + LINK_SILENT_MS) {
-		link_conn_renew(c);
-		return;
-	}
 	if (c->hello_ms == 0 || now >= c->hello_ms + LINK_PING_MS)
 		link_conn_hello(c);
+}
+
+void
+link_conn_alone(struct link_conn *c)
+{
+	c->count++;
+	c->since_ms = loop_now_ms(c->link->loop);
+	c->alone_ms = c->since_ms;
+	c->alone_logged = false;
+	link_hurry(c->link);
 }

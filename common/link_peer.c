@@ -157,11 +157,8 @@ on_bye(struct link_peer *p, const struct msg *m)
 	if (m->reason.len > 0)
 		copy_text(m->reason, why, sizeof(why));
 	link_peer_down(p, why);
-	if (c != NULL) {
-		c->count++;
-		c->since_ms = loop_now_ms(c->link->loop);
-		link_hurry(c->link);
-	}
+	if (c != NULL)
+		link_conn_alone(c);
 }
 
 /* Which session a frame must name: its sender's, or ours. */
@@ -228,7 +225,7 @@ judge_hello(struct hello *h)
 		(void)snprintf(h->why, sizeof(h->why),
 		    "role: %s does not take %s", stage_name(self),
 		    stage_name(from));
-	else if (h->link->auth != NULL && h->key != from)
+	else if (h->link->keyed && h->key != from)
 		(void)snprintf(h->why, sizeof(h->why),
 		    "key: belongs to %s, not to %s", stage_name(h->key),
 		    stage_name(from));
@@ -461,7 +458,7 @@ conn_refused(struct link_conn *c, const char *why)
 	}
 	if (c->peer != NULL) {
 		link_peer_down(c->peer, why);
-		c->count++;
+		link_conn_alone(c);
 	}
 }
 
@@ -514,7 +511,7 @@ on_welcome(struct link_conn *c, const struct msg *m)
 		if (p != NULL)
 			link_peer_down(p, "declared dead by the other side");
 		c->was_dead = true;
-		c->count++;
+		link_conn_alone(c);
 		link_conn_hello(c);
 		return;
 	}
@@ -630,7 +627,7 @@ link_peer_tick(struct link_peer *p)
 	if (now >= p->last_ms + LINK_SILENT_MS) {
 		link_peer_down(p, "silent");
 		if (c != NULL) {
-			c->count++;
+			link_conn_alone(c);
 			link_conn_renew(c);
 		}
 		return;

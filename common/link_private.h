@@ -27,6 +27,7 @@
 #define LINK_TICK_MS 500       /* pings, retries and silence are judged */
 #define LINK_HURRY_MS 50       /* HELLO is tried this often ... */
 #define LINK_HURRY_FOR_MS 5000 /* ... for so long, then at every tick */
+#define LINK_KEY_MS 5000       /* then the other server key is tried */
 #define LINK_REFUSED_MS 5000   /* and this often after a REFUSE */
 #define LINK_BATCH_BYTES (256u * 1024)
 #define LINK_BATCH_MESSAGES 1024
@@ -147,16 +148,16 @@ struct link_conn {
 	enum stage to;
 	uint32_t number;
 	uint32_t count;	     /* of conversations */
+	uint64_t alone_ms;   /* without a conversation since */
 	uint64_t since_ms;   /* not ready since */
 	uint64_t hello_ms;   /* the newest HELLO went out; 0: none */
 	uint64_t refused_ms; /* the newest REFUSE came; 0: none */
-	uint64_t key_ms;     /* this server key is tried since */
 	unsigned key;	     /* which one */
 	char refused[LINK_REASON_TEXT + 1]; /* logged */
 	bool was_dead;
 	bool leaving;
-	bool missing; /* no socket could be had; again at the next tick */
 	bool garbage_logged;
+	bool alone_logged;
 };
 
 struct link_stats {
@@ -186,6 +187,7 @@ struct link {
 	uint64_t noted[LINK_NOTED_MAX]; /* hashes of what was logged */
 	size_t noted_next;
 	struct link_auth *auth;
+	bool keyed; /* whoever is at the bound socket has a key */
 	struct link_stats stats;
 };
 
@@ -203,6 +205,8 @@ struct link_peer *link_find_route(
 int link_conn_new(struct link *l, enum stage to, const char *address,
     struct link_conn **ret) SL_MUST_CHECK;
 void link_conn_free(struct link_conn *c);
+/* Its conversation is over: the next one gets another name. */
+void link_conn_alone(struct link_conn *c);
 /* Says HELLO when it is time to. */
 void link_conn_tick(struct link_conn *c);
 /* True when it stopped before all was read. */

@@ -135,7 +135,7 @@ struct directory_page {
 	unsigned limit;
 	bool more;	   /* out */
 	uint64_t last;	   /* out: of the last record given to fn */
-	uint64_t previous; /* out: `after` of the page before; == after: none */
+	uint64_t previous; /* out: `after` of the page before this one */
 	uint64_t total;	   /* out: of all pages */
 };
 int directory_hook_page(struct directory *d, struct directory_page *page,

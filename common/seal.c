@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -32,19 +33,19 @@ read_key(int fd, struct seal *s)
 	return 0;
 }
 
+/* Makes what was made in path's folder last. */
 static int
 sync_folder(const char *path)
 {
 	char folder[PATH_MAX];
-	char *slash;
+	const char *slash = strrchr(path, '/');
+	int len = slash == NULL ? 0 : (int)(slash - path);
 	int fd, r = 0;
 
-	(void)snprintf(folder, sizeof(folder), "%s", path);
-	slash = strrchr(folder, '/');
 	if (slash == NULL)
 		(void)snprintf(folder, sizeof(folder), ".");
 	else
-		*slash = '\0';
+		(void)snprintf(folder, sizeof(folder), "%.*s/", len, path);
 	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
@@ -54,22 +55,28 @@ sync_folder(const char *path)
 	return r;
 }
 
+/* The draft's name is its own even among containers, whose process ids are
+ * often the same, and threads. */
 static int
 make_key(const char *path)
 {
 	char draft[PATH_MAX];
 	uint8_t key[SEAL_KEY_SIZE];
+	ssize_t written;
 	int fd, r = 0;
 
-	if (snprintf(draft, sizeof(draft), "%s.%ld", path, (long)getpid()) >=
+	if (snprintf(draft, sizeof(draft), "%s.XXXXXX", path) >=
 	    (int)sizeof(draft))
 		return -ENAMETOOLONG;
-	fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	fd = mkostemp(draft, O_CLOEXEC); /* mode 0600 */
 	if (fd < 0)
 		return -errno;
 	crypto_random(key, sizeof(key));
-	if (write(fd, key, sizeof(key)) != sizeof(key) || fsync(fd) < 0)
-		r = errno ? -errno : -EIO;
+	written = write(fd, key, sizeof(key));
+	if (written < 0 || fsync(fd) < 0)
+		r = -errno;
+	else if (written != sizeof(key))
+		r = -ENOSPC;
 	close(fd);
 	/* link(2) fails when somebody else was first: then theirs holds. */
 	if (r == 0 && link(draft, path) < 0 && errno != EEXIST)
@@ -78,20 +85,26 @@ make_key(const char *path)
 	return r < 0 ? r : sync_folder(path);
 }
 
+/* Every folder on the way to path that is not there yet. */
 static int
-make_folder(const char *path)
+make_folders(const char *path)
 {
 	char folder[PATH_MAX];
-	char *slash;
 
 	if (snprintf(folder, sizeof(folder), "%s", path) >= (int)sizeof(folder))
 		return -ENAMETOOLONG;
-	slash = strrchr(folder, '/');
-	if (slash == NULL || slash == folder)
-		return 0;
-	*slash = '\0';
-	if (mkdir(folder, 0700) < 0 && errno != EEXIST)
-		return -errno;
+	for (char *at = folder; (at = strchr(at + 1, '/')) != NULL;) {
+		int r = 0;
+
+		*at = '\0';
+		if (mkdir(folder, 0700) == 0)
+			r = sync_folder(folder);
+		else if (errno != EEXIST)
+			r = -errno;
+		if (r < 0)
+			return r;
+		*at = '/';
+	}
 	return 0;
 }
 
@@ -102,7 +115,7 @@ seal_load(struct seal *s, const char *path)
 
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT) {
-		r = make_folder(path);
+		r = make_folders(path);
 		if (r == 0)
 			r = make_key(path);
 		if (r < 0)

@@ -25,7 +25,7 @@ struct seal {
 };
 
 /*
- * Reads the master key, making file and folder when they are absent.
+ * Reads the master key, making file and folders when they are absent.
  * -EINVAL when the file is not 32 bytes, -EPERM when others may read it, else
  * the errno of the call that failed.
  */

@@ -24,61 +24,86 @@ sign(
 	    (struct slice){ key->bytes, sizeof(key->bytes) }, &text, 1, mac);
 }
 
+/* Adds a claim unless it is 0 or "". */
+static int
+set_number(json_t *json, const char *name, uint64_t value)
+{
+	if (value == 0)
+		return 0;
+	if (value > INT64_MAX)
+		return -1;
+	return json_object_set_new(json, name, json_integer((json_int_t)value));
+}
+
+static int
+set_text(json_t *json, const char *name, const char *value)
+{
+	if (value[0] == '\0')
+		return 0;
+	return json_object_set_new(json, name, json_string(value));
+}
+
 static json_t *
 claims_json(const struct jwt *c)
 {
 	json_t *json = json_object();
 
-	if (json == NULL)
+	if (set_text(json, "k", c->kind == JWT_CONNECTION ? "c" : "i") < 0 ||
+	    set_number(json, "a", c->app) < 0 ||
+	    set_number(json, "s", c->subscription) < 0 ||
+	    set_text(json, "u", c->unified_api) < 0 ||
+	    set_text(json, "l", c->lookup) < 0 ||
+	    set_number(json, "n", c->number) < 0 ||
+	    set_number(json, "e", c->expires_s) < 0) {
+		json_decref(json);
 		return NULL;
-	json_object_set_new(
-	    json, "k", json_string(c->kind == JWT_CONNECTION ? "c" : "i"));
-	if (c->app)
-		json_object_set_new(
-		    json, "a", json_integer((json_int_t)c->app));
-	if (c->subscription)
-		json_object_set_new(
-		    json, "s", json_integer((json_int_t)c->subscription));
-	if (c->unified_api[0])
-		json_object_set_new(json, "u", json_string(c->unified_api));
-	if (c->lookup[0])
-		json_object_set_new(json, "l", json_string(c->lookup));
-	if (c->number)
-		json_object_set_new(
-		    json, "n", json_integer((json_int_t)c->number));
-	if (c->expires_s)
-		json_object_set_new(
-		    json, "e", json_integer((json_int_t)c->expires_s));
+	}
 	return json;
 }
 
-int
-jwt_mint(const struct jwt_key *key, const struct jwt *claims, struct buf *out)
+static int
+add_token(const struct jwt_key *key, struct slice claims, struct buf *out)
 {
-	char text[JWT_TEXT_MAX];
 	uint8_t mac[CRYPTO_HASH_SIZE];
-	json_t *json = claims_json(claims);
-	size_t start = out->len, len;
+	size_t start = out->len;
 	int r;
 
-	if (json == NULL)
-		return -ENOMEM;
-	len = json_dumpb(json, text, sizeof(text), JSON_COMPACT);
-	json_decref(json);
-	if (len == 0 || len > sizeof(text))
-		return -EMSGSIZE;
 	r = crypto_base64url(slice_text(HEADER), out);
 	if (r == 0)
 		r = buf_add(out, ".", 1);
 	if (r == 0)
-		r = crypto_base64url(
-		    (struct slice){ (const uint8_t *)text, len }, out);
+		r = crypto_base64url(claims, out);
 	if (r < 0)
 		return r;
 	sign(key, (struct slice){ out->data + start, out->len - start }, mac);
 	r = buf_add(out, ".", 1);
 	if (r == 0)
 		r = crypto_base64url((struct slice){ mac, sizeof(mac) }, out);
+	if (r == 0 && out->len - start > JWT_TEXT_MAX)
+		r = -EMSGSIZE; /* jwt_check() would not take it */
+	return r;
+}
+
+int
+jwt_mint(const struct jwt_key *key, const struct jwt *claims, struct buf *out)
+{
+	char text[JWT_TEXT_MAX];
+	size_t start = out->len, len;
+	json_t *json;
+	int r;
+
+	if (claims->kind != JWT_INTEGRATION && claims->kind != JWT_CONNECTION)
+		return -EINVAL;
+	json = claims_json(claims);
+	if (json == NULL)
+		return -EINVAL;
+	len = json_dumpb(json, text, sizeof(text), JSON_COMPACT);
+	json_decref(json);
+	if (len == 0 || len > sizeof(text))
+		return -EMSGSIZE;
+	r = add_token(key, (struct slice){ (const uint8_t *)text, len }, out);
+	if (r < 0)
+		out->len = start;
 	return r;
 }
 
@@ -189,7 +214,7 @@ jwt_check(const struct jwt_key *key, struct slice text, uint64_t now_s,
 	struct buf scratch;
 	int r;
 
-	if (text.len > JWT_TEXT_MAX || split(text, part) < 0)
+	if (text.len == 0 || text.len > JWT_TEXT_MAX || split(text, part) < 0)
 		return -EBADMSG;
 	buf_init(&scratch, JWT_TEXT_MAX);
 	r = check_signature(key, text, part, &scratch);

@@ -39,7 +39,8 @@ struct jwt_key {
 };
 
 void jwt_key_init(struct jwt_key *key, const struct seal *seal);
-/* Appends the token's text. */
+/* Appends the token's text. -EINVAL: a claim that JSON cannot carry (a number
+ * above INT64_MAX, text that is no UTF-8). -EMSGSIZE: over JWT_TEXT_MAX. */
 int jwt_mint(const struct jwt_key *key, const struct jwt *claims,
     struct buf *out) SL_MUST_CHECK;
 /*

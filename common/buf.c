@@ -6,9 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUF_FIRST                                                  \
-	256 /* smallest allocation: most small buffers fit at once \
-	     */
+/* Smallest allocation: most small buffers fit at once. */
+#define BUF_FIRST 256
 
 void
 buf_init(struct buf *b, size_t max_bytes)
@@ -42,7 +41,7 @@ buf_reserve(struct buf *b, size_t len)
 		return 0;
 	cap = b->cap ? b->cap : BUF_FIRST;
 	while (cap < want)
-		cap *= 2;
+		cap = cap > b->max_bytes / 2 ? b->max_bytes : cap * 2;
 	if (cap > b->max_bytes)
 		cap = b->max_bytes;
 	if (cap == 0)

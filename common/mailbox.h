@@ -32,7 +32,9 @@ void mailbox_done(struct mailbox *m);
 void mailbox_post(struct mailbox *m, struct mail *mail);
 /* Everything there is, oldest first, linked by next; NULL when empty. */
 struct mail *mailbox_take(struct mailbox *m);
-/* The same, after waiting for something at most timeout_ms (-1: for ever). */
+/* The same, after waiting for something at most timeout_ms (-1: for ever).
+ * NULL may come early, after a signal or a wake-up that was overtaken: call it
+ * again. */
 struct mail *mailbox_wait(struct mailbox *m, int timeout_ms);
 /* Readable while something may be inside; mailbox_take() quiets it. */
 int mailbox_fd(const struct mailbox *m);

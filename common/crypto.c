@@ -4,12 +4,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
-#include <openssl/rand.h>
 
 #include "common/log.h"
 
@@ -23,8 +23,18 @@ broken(const char *what)
 void
 crypto_random(void *bytes, size_t len)
 {
-	if (RAND_bytes(bytes, (int)len) != 1)
-		broken("make random bytes");
+	uint8_t *at = bytes;
+
+	while (len > 0) {
+		ssize_t n = getrandom(at, len, 0);
+
+		if (n < 0 && errno != EINTR) {
+			log_error("getrandom: %s", strerror(errno));
+			abort();
+		}
+		at += n > 0 ? n : 0;
+		len -= n > 0 ? (size_t)n : 0;
+	}
 }
 
 void

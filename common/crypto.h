@@ -17,6 +17,7 @@
 #define CRYPTO_HASH_SIZE 32 /* SHA-256, FIPS 180-4 */
 #define CRYPTO_HEX_SIZE (2 * CRYPTO_HASH_SIZE + 1)
 
+/* The kernel's, so that a thread may still ask while the process exits. */
 void crypto_random(void *bytes, size_t len);
 void crypto_sha256(struct slice data, uint8_t hash[CRYPTO_HASH_SIZE]);
 /* HMAC-SHA256 (RFC 2104) over the parts one after the other. */

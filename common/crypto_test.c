@@ -278,13 +278,20 @@ compares(void **state)
 static void
 random_is_not_constant(void **state)
 {
-	uint8_t a[32] = { 0 }, b[32] = { 0 };
+	enum { LARGE = 34 * 1024 * 1024 };
+	uint8_t a[32] = { 0 }, b[32] = { 0 }, *large;
 
 	(void)state;
 	crypto_random(a, sizeof(a));
 	crypto_random(b, sizeof(b));
 	assert_memory_not_equal(a, b, sizeof(a));
 	crypto_random(a, 0);
+	/* more than getrandom(2) gives in one piece */
+	large = calloc(1, LARGE);
+	assert_non_null(large);
+	crypto_random(large, LARGE);
+	assert_memory_not_equal(large + LARGE - 32, (uint8_t[32]){ 0 }, 32);
+	free(large);
 }
 
 int

@@ -1,0 +1,13 @@
+/*
+ * Who asks: the bearer key names an application, and x-apideck-app-id must be
+ * that application's id.
+ */
+#ifndef SLUICE_API_AUTH_H
+#define SLUICE_API_AUTH_H
+
+#include "api/call.h"
+
+/* Fills c->app. False after the call was answered. */
+bool auth_check(struct call *c);
+
+#endif

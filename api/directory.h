@@ -1,0 +1,181 @@
+/*
+ * The directory: applications, API keys, subscriptions and connections. This
+ * process is its only owner; everybody else follows its numbered changes.
+ *
+ * Every write is one transaction that gives the records it touched, and the
+ * application they belong to, one change number: max(last + 1, unix us). What
+ * is removed stays as a mark without its secrets for DIRECTORY_MARK_MS, so
+ * that the feed can tell of it. A command (`sluice-api app create`) may write
+ * beside the running process; directory_refresh() sees that.
+ *
+ * Calls go to the disk and return when the change is durable. Loop thread
+ * only. Records are plain values; nothing in them is owned elsewhere.
+ *
+ * Errors: -ENOENT no such record, -EEXIST it is taken, -EBUSY another process
+ * is writing, -ENOSPC, -ENOMEM; -EIO and -EBADMSG mean that the file cannot be
+ * trusted and the process should end.
+ */
+#ifndef SLUICE_API_DIRECTORY_H
+#define SLUICE_API_DIRECTORY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/attributes.h"
+#include "common/buf.h"
+#include "common/crypto.h"
+#include "common/limits.h"
+#include "common/seal.h"
+
+#define DIRECTORY_MARK_MS (UINT64_C(24) * 60 * 60 * 1000)
+#define DIRECTORY_DESCRIPTION_TEXT 1024
+#define DIRECTORY_WORD_TEXT 32
+/* Entries of one change: none touches more. */
+#define DIRECTORY_CHANGE_MAX 256
+/* A snapshot part ends when it has grown past this. */
+#define DIRECTORY_PART_BYTES (256u * 1024)
+
+struct directory;
+
+struct directory_app {
+	uint32_t app;
+	char id[LIMIT_ID_TEXT + 1];
+	char name[LIMIT_NAME_TEXT + 1];
+	uint64_t number;
+	uint64_t created_ms;
+};
+
+struct directory_hook {
+	uint32_t subscription; /* never reused */
+	uint32_t app;
+	char id[LIMIT_ID_TEXT + 1]; /* public; made by directory_hook_add() */
+	bool has_description;
+	char description[DIRECTORY_DESCRIPTION_TEXT + 1];
+	char unified_api[LIMIT_API_TEXT + 1];
+	char url[LIMIT_URL_TEXT + 1];
+	char events[LIMIT_EVENTS_TEXT + 1]; /* comma between */
+	bool enabled;
+	char reason[DIRECTORY_WORD_TEXT + 1]; /* disabled_reason */
+	char cause[LIMIT_NAME_TEXT + 1];      /* why in truth, for people */
+	uint64_t born;			      /* number of its creation */
+	uint64_t touched; /* number of its last enabling or change of URL */
+	uint64_t number;
+	uint64_t created_ms;
+	uint64_t updated_ms;
+};
+
+struct directory_connection {
+	uint32_t connection;
+	uint32_t app;
+	char id[LIMIT_ID_TEXT + 1];
+	char lookup[LIMIT_API_TEXT + 1]; /* in its token */
+	char consumer_id[LIMIT_CONSUMER_TEXT + 1];
+	char unified_api[LIMIT_API_TEXT + 1];
+	char service_id[LIMIT_SERVICE_TEXT + 1];
+	char name[LIMIT_NAME_TEXT + 1];
+	char icon[LIMIT_URL_TEXT + 1];
+	char logo[LIMIT_URL_TEXT + 1];
+	char website[LIMIT_URL_TEXT + 1];
+	char tag_line[DIRECTORY_DESCRIPTION_TEXT + 1];
+	char auth_type[DIRECTORY_WORD_TEXT + 1];
+	char state[DIRECTORY_WORD_TEXT + 1];
+	bool enabled;
+	bool has_secret;
+	uint64_t born;
+	uint64_t number;
+	uint64_t created_ms;
+	uint64_t updated_ms;
+};
+
+/*
+ * Opens or makes the database. owner: this is the process that serves it, of
+ * which there is one: -EBUSY when another has it. seal is kept by pointer.
+ * -EPROTO: the file belongs to a newer version.
+ */
+int directory_open(const char *path, const struct seal *seal, bool owner,
+    struct directory **ret) SL_MUST_CHECK;
+void directory_close(struct directory *d);
+/* Number of the last change known here. */
+uint64_t directory_number(const struct directory *d);
+/* Looks whether another process wrote. */
+int directory_refresh(struct directory *d) SL_MUST_CHECK;
+
+/* key absent: one is made. Appends the key's text to ret_key. */
+int directory_app_create(struct directory *d, const char *id, const char *name,
+    struct slice key, struct buf *ret_key) SL_MUST_CHECK;
+int directory_app_each(struct directory *d,
+    void (*fn)(void *arg, const struct directory_app *app),
+    void *arg) SL_MUST_CHECK;
+/* The application whose key has this SHA-256. */
+int directory_app_of_key(struct directory *d,
+    const uint8_t hash[CRYPTO_HASH_SIZE],
+    struct directory_app *ret) SL_MUST_CHECK;
+
+/* Completes hook: subscription, id, numbers, times. */
+int directory_hook_add(
+    struct directory *d, struct directory_hook *hook) SL_MUST_CHECK;
+int directory_hook_get(struct directory *d, uint32_t app, const char *id,
+    struct directory_hook *ret) SL_MUST_CHECK;
+int directory_hook_find(struct directory *d, uint32_t app,
+    uint32_t subscription, struct directory_hook *ret) SL_MUST_CHECK;
+/* Stores description, url, events, enabled, reason, cause. touch: counts as
+ * enabling or change of URL. */
+int directory_hook_set(
+    struct directory *d, struct directory_hook *hook, bool touch) SL_MUST_CHECK;
+int directory_hook_remove(
+    struct directory *d, struct directory_hook *hook) SL_MUST_CHECK;
+
+/*
+ * Pages, by number ascending: at most limit records after `after`; fn may not
+ * call the directory. ret_more: there are others behind them.
+ */
+struct directory_page {
+	uint32_t app;
+	uint64_t after;
+	unsigned limit;
+	bool more;	   /* out */
+	uint64_t last;	   /* out: of the last record given to fn */
+	uint64_t previous; /* out: `after` of the page before this one */
+	uint64_t total;	   /* out: of all pages */
+};
+int directory_hook_page(struct directory *d, struct directory_page *page,
+    void (*fn)(void *arg, const struct directory_hook *hook),
+    void *arg) SL_MUST_CHECK;
+int directory_connection_page(struct directory *d, struct directory_page *page,
+    void (*fn)(void *arg, const struct directory_connection *c),
+    void *arg) SL_MUST_CHECK;
+
+/* secret: absent for none. -EEXIST: the consumer has this connection. */
+int directory_connection_add(struct directory *d,
+    struct directory_connection *c, struct slice secret) SL_MUST_CHECK;
+int directory_connection_get(struct directory *d, uint32_t app, const char *id,
+    struct directory_connection *ret) SL_MUST_CHECK;
+/* -ENOENT when that consumer, or any for an empty consumer_id, has none. */
+int directory_connection_name(struct directory *d, uint32_t app,
+    struct slice service_id, struct slice consumer_id,
+    char name[LIMIT_NAME_TEXT + 1]) SL_MUST_CHECK;
+/* Stores everything that is shown but its keys. secret NULL: left as it is;
+ * absent: taken away. */
+int directory_connection_set(struct directory *d,
+    struct directory_connection *c, const struct slice *secret) SL_MUST_CHECK;
+int directory_connection_remove(
+    struct directory *d, struct directory_connection *c) SL_MUST_CHECK;
+
+/*
+ * The feed: records as MSG_ENTRY, packed one after the other into entries.
+ * A snapshot starts with a zero place and ends when place->kind is 0 again.
+ */
+struct directory_place {
+	unsigned kind; /* enum msg_entry_kind */
+	uint64_t after;
+};
+int directory_snapshot(struct directory *d, struct directory_place *place,
+    struct buf *entries, uint32_t *ret_count) SL_MUST_CHECK;
+/* The first change after the number. -ENOENT: none. */
+int directory_change(struct directory *d, uint64_t after, uint64_t *ret_number,
+    struct buf *entries, uint32_t *ret_count) SL_MUST_CHECK;
+
+/* Random letters and digits: public ids, lookup ids, keys. size with NUL. */
+void directory_random_text(char *text, size_t size);
+
+#endif

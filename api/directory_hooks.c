@@ -1,0 +1,264 @@
+/* Subscriptions, which the API calls webhooks. */
+#include "api/directory_sqlite.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/clock.h"
+
+#define ID_LETTERS 24
+
+#define COLUMNS                                                          \
+	"subscription, app, id, description, unified_api, url, events, " \
+	"enabled, reason, cause, born, touched, number, created_ms, "    \
+	"updated_ms FROM subscriptions "
+
+static int
+read_hook(sqlite3_stmt *s, struct directory_hook *h)
+{
+	const struct {
+		char *text;
+		size_t size;
+		int at;
+	} texts[] = {
+		{ h->id, sizeof(h->id), 2 },
+		{ h->description, sizeof(h->description), 3 },
+		{ h->unified_api, sizeof(h->unified_api), 4 },
+		{ h->url, sizeof(h->url), 5 },
+		{ h->events, sizeof(h->events), 6 },
+		{ h->reason, sizeof(h->reason), 8 },
+		{ h->cause, sizeof(h->cause), 9 },
+	};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < sizeof(texts) / sizeof(*texts); i++)
+		r = sql_column_copy(
+		    s, texts[i].at, texts[i].text, texts[i].size);
+	h->subscription = (uint32_t)sql_column_number(s, 0);
+	h->app = (uint32_t)sql_column_number(s, 1);
+	h->has_description = sql_column(s, 3).data != NULL;
+	h->enabled = sql_column_number(s, 7) != 0;
+	h->born = sql_column_number(s, 10);
+	h->touched = sql_column_number(s, 11);
+	h->number = sql_column_number(s, 12);
+	h->created_ms = sql_column_number(s, 13);
+	h->updated_ms = sql_column_number(s, 14);
+	return r;
+}
+
+static int
+read_one(struct directory *d, sqlite3_stmt *s, struct directory_hook *ret)
+{
+	int r = sql_step(d, s);
+
+	if (r > 0)
+		r = read_hook(s, ret);
+	else if (r == 0)
+		r = -ENOENT;
+	sqlite3_reset(s);
+	sqlite3_clear_bindings(s);
+	return r;
+}
+
+int
+directory_hook_get(struct directory *d, uint32_t app, const char *id,
+    struct directory_hook *ret)
+{
+	sqlite3_stmt *s;
+	int r;
+
+	r = sql_prepare(d,
+	    "SELECT " COLUMNS "WHERE id = ?1 AND app = ?2 AND deleted_ms = 0",
+	    &s);
+	if (r < 0)
+		return r;
+	sql_bind_text(s, 1, id);
+	sql_bind_number(s, 2, app);
+	return read_one(d, s, ret);
+}
+
+int
+directory_hook_find(struct directory *d, uint32_t app, uint32_t subscription,
+    struct directory_hook *ret)
+{
+	sqlite3_stmt *s;
+	int r;
+
+	r = sql_prepare(d,
+	    "SELECT " COLUMNS
+	    "WHERE subscription = ?1 AND app = ?2 AND deleted_ms = 0",
+	    &s);
+	if (r < 0)
+		return r;
+	sql_bind_number(s, 1, subscription);
+	sql_bind_number(s, 2, app);
+	return read_one(d, s, ret);
+}
+
+int
+directory_hook_page(struct directory *d, struct directory_page *page,
+    void (*fn)(void *arg, const struct directory_hook *hook), void *arg)
+{
+	struct directory_hook hook;
+	sqlite3_stmt *s;
+	unsigned n = 0;
+	int r;
+
+	r = sql_page_frame(d,
+	    "SELECT count(*) FROM subscriptions"
+	    " WHERE app = ?1 AND deleted_ms = 0",
+	    "SELECT subscription FROM subscriptions"
+	    " WHERE app = ?1 AND subscription <= ?2 AND deleted_ms = 0"
+	    " ORDER BY subscription DESC LIMIT 1 OFFSET ?3",
+	    page);
+	if (r == 0)
+		r = sql_prepare(d,
+		    "SELECT " COLUMNS
+		    "WHERE app = ?1 AND subscription > ?2 AND deleted_ms = 0"
+		    " ORDER BY subscription LIMIT ?3",
+		    &s);
+	if (r < 0)
+		return r;
+	sql_bind_number(s, 1, page->app);
+	sql_bind_number(s, 2, page->after);
+	sql_bind_number(s, 3, page->limit + 1);
+	page->last = page->after;
+	while ((r = sql_step(d, s)) > 0 && n++ < page->limit) {
+		r = read_hook(s, &hook);
+		if (r < 0)
+			break;
+		page->last = hook.subscription;
+		fn(arg, &hook);
+	}
+	page->more = r > 0;
+	sqlite3_reset(s);
+	return r < 0 ? r : 0;
+}
+
+/* ---- writing ---------------------------------------------------------- */
+
+static int
+insert(struct directory *d, struct directory_hook *h)
+{
+	sqlite3_stmt *s;
+	int r;
+
+	r = sql_prepare(d,
+	    "INSERT INTO subscriptions (app, id, description, unified_api,"
+	    " url, events, enabled, reason, cause, born, touched, number,"
+	    " created_ms, updated_ms)"
+	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?10,"
+	    " ?11, ?11)",
+	    &s);
+	if (r < 0)
+		return r;
+	sql_bind_number(s, 1, h->app);
+	sql_bind_text(s, 2, h->id);
+	sql_bind_text(s, 3, h->has_description ? h->description : NULL);
+	sql_bind_text(s, 4, h->unified_api);
+	sql_bind_text(s, 5, h->url);
+	sql_bind_text(s, 6, h->events);
+	sql_bind_number(s, 7, h->enabled);
+	sql_bind_text(s, 8, h->reason);
+	sql_bind_text(s, 9, h->cause);
+	sql_bind_number(s, 10, d->writing);
+	sql_bind_number(s, 11, h->created_ms);
+	r = sql_run(d, s);
+	if (r == 0)
+		h->subscription = (uint32_t)sqlite3_last_insert_rowid(d->db);
+	return r;
+}
+
+int
+directory_hook_add(struct directory *d, struct directory_hook *hook)
+{
+	char id[ID_LETTERS + 1];
+	int r;
+
+	directory_random_text(id, sizeof(id));
+	memcpy(hook->id, id, sizeof(id));
+	hook->created_ms = hook->updated_ms = clock_wall_ms();
+	r = sql_begin(d);
+	if (r < 0)
+		return r;
+	hook->born = hook->touched = hook->number = d->writing;
+	r = insert(d, hook);
+	if (r == 0)
+		r = sql_touch_app(d, hook->app);
+	return sql_end(d, r);
+}
+
+static int
+update(struct directory *d, const struct directory_hook *h)
+{
+	sqlite3_stmt *s;
+	int r;
+
+	r = sql_prepare(d,
+	    "UPDATE subscriptions SET description = ?1, url = ?2, events = ?3,"
+	    " enabled = ?4, reason = ?5, cause = ?6, touched = ?7, number = ?8,"
+	    " updated_ms = ?9"
+	    " WHERE subscription = ?10 AND deleted_ms = 0",
+	    &s);
+	if (r < 0)
+		return r;
+	sql_bind_text(s, 1, h->has_description ? h->description : NULL);
+	sql_bind_text(s, 2, h->url);
+	sql_bind_text(s, 3, h->events);
+	sql_bind_number(s, 4, h->enabled);
+	sql_bind_text(s, 5, h->reason);
+	sql_bind_text(s, 6, h->cause);
+	sql_bind_number(s, 7, h->touched);
+	sql_bind_number(s, 8, h->number);
+	sql_bind_number(s, 9, h->updated_ms);
+	sql_bind_number(s, 10, h->subscription);
+	r = sql_run(d, s);
+	if (r == 0 && sqlite3_changes(d->db) != 1)
+		r = -ENOENT;
+	return r;
+}
+
+int
+directory_hook_set(struct directory *d, struct directory_hook *hook, bool touch)
+{
+	int r;
+
+	r = sql_begin(d);
+	if (r < 0)
+		return r;
+	hook->number = d->writing;
+	if (touch)
+		hook->touched = d->writing;
+	hook->updated_ms = clock_wall_ms();
+	r = update(d, hook);
+	if (r == 0)
+		r = sql_touch_app(d, hook->app);
+	return sql_end(d, r);
+}
+
+int
+directory_hook_remove(struct directory *d, struct directory_hook *hook)
+{
+	sqlite3_stmt *s;
+	int r;
+
+	r = sql_begin(d);
+	if (r < 0)
+		return r;
+	hook->number = d->writing;
+	r = sql_prepare(d,
+	    "UPDATE subscriptions SET deleted_ms = ?1, number = ?2,"
+	    " secret = NULL WHERE subscription = ?3 AND deleted_ms = 0",
+	    &s);
+	if (r == 0) {
+		sql_bind_number(s, 1, clock_wall_ms());
+		sql_bind_number(s, 2, d->writing);
+		sql_bind_number(s, 3, hook->subscription);
+		r = sql_run(d, s);
+	}
+	if (r == 0 && sqlite3_changes(d->db) != 1)
+		r = -ENOENT;
+	if (r == 0)
+		r = sql_touch_app(d, hook->app);
+	return sql_end(d, r);
+}

@@ -1,0 +1,33 @@
+#include "api/logs.h"
+
+#include "api/log_filter.h"
+#include "api/log_row.h"
+#include "api/store_page.h"
+
+static json_t *
+show(struct call *c, struct msg_list rows)
+{
+	json_t *data = json_array();
+	struct msg row;
+
+	while (msg_next(&rows, MSG_ROW, &row))
+		(void)json_array_append_new(
+		    data, log_row_show(c->api, c->app.id, &row));
+	if (data == NULL)
+		call_fail(c, HTTP_E_INTERNAL, NULL, NULL);
+	return data;
+}
+
+void
+logs_list(struct call *c)
+{
+	struct log_filter filter;
+
+	if (!log_filter_read(&filter, c->request)) {
+		call_fail(c, HTTP_E_FILTERS, NULL,
+		    json_pack(
+			"{s:[{s:s}]}", "invalid", filter.name, filter.why));
+		return;
+	}
+	store_page_ask(c, &filter.query, show);
+}

@@ -1,0 +1,51 @@
+#include "api/notice.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+
+/* The reason's first word, if it is one of the published ones. */
+static const char *
+published_reason(struct slice reason)
+{
+	static const char usage[] = "usage_limit";
+
+	if (reason.len >= strlen(usage) &&
+	    memcmp(reason.data, usage, strlen(usage)) == 0)
+		return usage;
+	return "retry_limit";
+}
+
+int
+notice_apply(struct directory *d, const struct msg *notice, bool *ret_changed)
+{
+	struct directory_hook hook;
+	int r;
+
+	*ret_changed = false;
+	r = directory_hook_find(
+	    d, (uint32_t)notice->app, (uint32_t)notice->subscription, &hook);
+	if (r == -ENOENT)
+		return 0; /* deleted: its mark is on the way or there */
+	if (r < 0)
+		return r;
+	/* One that is disabled already has been answered, or will be; one that
+	 * was touched later is answered by that change. */
+	if (!hook.enabled || hook.touched > notice->number)
+		return 0;
+	hook.enabled = false;
+	(void)snprintf(hook.reason, sizeof(hook.reason), "%s",
+	    published_reason(notice->reason));
+	if (slice_copy(notice->reason, hook.cause, sizeof(hook.cause)) < 0)
+		(void)snprintf(
+		    hook.cause, sizeof(hook.cause), "%s", hook.reason);
+	r = directory_hook_set(d, &hook, false);
+	if (r < 0)
+		return r;
+	*ret_changed = true;
+	log_info("subscription=%u id=%s disabled reason=%s cause=\"%s\"",
+	    (unsigned)hook.subscription, hook.id, hook.reason, hook.cause);
+	return 0;
+}

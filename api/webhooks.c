@@ -1,0 +1,170 @@
+#include "api/webhooks.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "api/hook_form.h"
+#include "api/page.h"
+
+struct showing {
+	struct api *api;
+	json_t *data;
+};
+
+static void
+show(void *arg, const struct directory_hook *hook)
+{
+	struct showing *s = arg;
+
+	(void)json_array_append_new(s->data, hook_form_show(s->api, hook));
+}
+
+void
+webhooks_list(struct call *c)
+{
+	struct directory_page found = { .app = c->app.app };
+	struct showing s = { c->api, NULL };
+	struct page_ends ends = { 0 };
+	struct page page;
+	int r;
+
+	if (!page_read(&page, c, slice_text(NULL))) {
+		page_done(&page);
+		return;
+	}
+	found.after = page_number(&page);
+	found.limit = page.limit;
+	s.data = json_array();
+	r = directory_hook_page(c->api->directory, &found, show, &s);
+	if (r < 0) {
+		json_decref(s.data);
+		call_error(c, r);
+	} else {
+		page_ends_of(&ends, &found);
+		ends.items = json_array_size(s.data);
+		page_answer(&page, c, s.data, &ends);
+	}
+	page_done(&page);
+}
+
+/* The record of the path. False after the call was answered. */
+static bool
+find(struct call *c, struct directory_hook *ret)
+{
+	int r = directory_hook_get(c->api->directory, c->app.app, c->id, ret);
+
+	if (r == -ENOENT)
+		call_not_found(c, "webhook", c->id);
+	else if (r < 0)
+		call_error(c, r);
+	return r == 0;
+}
+
+void
+webhooks_get(struct call *c)
+{
+	struct directory_hook hook;
+
+	if (find(c, &hook))
+		call_data(c, 200, hook_form_show(c->api, &hook));
+}
+
+/* A client that was told 503 will ask again: leave nothing behind. */
+static int
+undo_create(struct call *c)
+{
+	struct directory_hook hook;
+	int r;
+
+	r = directory_hook_find(
+	    c->api->directory, c->app.app, c->undo_number, &hook);
+	if (r == 0)
+		r = directory_hook_remove(c->api->directory, &hook);
+	return r;
+}
+
+void
+webhooks_create(struct call *c)
+{
+	struct directory_hook hook = { .app = c->app.app };
+	json_t *body = call_body(c), *detail;
+	unsigned changes;
+	int r;
+
+	if (body == NULL)
+		return;
+	detail = hook_form_read(body, true, &hook, &changes);
+	json_decref(body);
+	if (detail != NULL) {
+		call_fail(c, HTTP_E_VALIDATION, NULL, detail);
+		return;
+	}
+	if (!call_can_write(c))
+		return;
+	r = directory_hook_add(c->api->directory, &hook);
+	if (r < 0) {
+		call_error(c, r);
+		return;
+	}
+	c->undo = undo_create;
+	c->undo_number = hook.subscription;
+	/* Its token is new to the ingests. */
+	call_written(c, hook.number, true, 201, hook_form_show(c->api, &hook));
+}
+
+void
+webhooks_update(struct call *c)
+{
+	struct directory_hook hook;
+	json_t *body = call_body(c), *detail;
+	unsigned changes = 0;
+	bool touch;
+	int r;
+
+	if (body == NULL)
+		return;
+	if (!find(c, &hook)) {
+		json_decref(body);
+		return;
+	}
+	detail = hook_form_read(body, false, &hook, &changes);
+	json_decref(body);
+	if (detail != NULL) {
+		call_fail(c, HTTP_E_VALIDATION, NULL, detail);
+		return;
+	}
+	if (changes == 0) {
+		call_data(c, 200, hook_form_show(c->api, &hook));
+		return;
+	}
+	if (!call_can_write(c))
+		return;
+	touch = (changes & HOOK_URL) != 0 ||
+		((changes & HOOK_STATUS) != 0 && hook.enabled);
+	r = directory_hook_set(c->api->directory, &hook, touch);
+	if (r < 0)
+		call_error(c, r);
+	else
+		call_written(
+		    c, hook.number, false, 200, hook_form_show(c->api, &hook));
+}
+
+void
+webhooks_delete(struct call *c)
+{
+	struct directory_hook hook;
+	json_t *data;
+	int r;
+
+	if (!find(c, &hook) || !call_can_write(c))
+		return;
+	data = hook_form_show(c->api, &hook);
+	r = directory_hook_remove(c->api->directory, &hook);
+	if (r < 0) {
+		json_decref(data);
+		call_error(c, r);
+		return;
+	}
+	/* Its token must stop working. */
+	call_written(c, hook.number, true, 200, data);
+}

@@ -1,0 +1,16 @@
+/*
+ * /webhook/webhooks: the subscriptions of an application, in the published
+ * shape and nothing more.
+ */
+#ifndef SLUICE_API_WEBHOOKS_H
+#define SLUICE_API_WEBHOOKS_H
+
+#include "api/call.h"
+
+void webhooks_list(struct call *c);
+void webhooks_create(struct call *c);
+void webhooks_get(struct call *c);
+void webhooks_update(struct call *c);
+void webhooks_delete(struct call *c);
+
+#endif

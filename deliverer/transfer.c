@@ -423,10 +423,10 @@ transfers_fd(const struct transfers *ts)
 	return mailbox_fd(&ts->back);
 }
 
-struct transfer *
+struct mail *
 transfers_take(struct transfers *ts)
 {
-	return from_mail(mailbox_take(&ts->back));
+	return mailbox_take(&ts->back);
 }
 
 static void

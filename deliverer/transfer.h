@@ -96,8 +96,8 @@ int transfers_new(const struct transfers_config *config,
 void transfers_post(struct transfers *ts, struct transfer *t);
 /* Readable when some are back. */
 int transfers_fd(const struct transfers *ts);
-/* All that are back, linked by mail.next. */
-struct transfer *transfers_take(struct transfers *ts);
+/* All that are back, each the mail of a transfer; NULL: none. */
+struct mail *transfers_take(struct transfers *ts);
 /* Start nothing any more, also of what is posted later. */
 void transfers_drain(struct transfers *ts);
 /* Cut what is in flight: it comes back as a failure without an answer. */

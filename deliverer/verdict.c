@@ -68,7 +68,6 @@ word(CURLcode code)
 	case CURLE_PARTIAL_FILE:
 		return "connection";
 	case CURLE_URL_MALFORMAT:
-	case CURLE_UNSUPPORTED_PROTOCOL:
 		return "url";
 	case CURLE_ABORTED_BY_CALLBACK:
 		return "aborted";

@@ -258,6 +258,7 @@ loop_run(struct loop *l)
 			l->items[i].revents = 0;
 		turn(l);
 	}
+	l->stopping = 0;
 	return 0;
 }
 

@@ -53,8 +53,8 @@ void loop_del_timer(struct loop *l, int timer);
 
 uint64_t loop_now_ms(struct loop *l);
 
-/* Returns when loop_stop() was called, with 0, or -EIO when zmq_poll()
- * failed, or -ENOMEM. */
+/* Returns when loop_stop() was called, with 0 (and may be run again), or -EIO
+ * when zmq_poll() failed, or -ENOMEM. */
 int loop_run(struct loop *l) SL_MUST_CHECK;
 void loop_stop(struct loop *l);
 

@@ -32,14 +32,23 @@ mailbox_done(struct mailbox *m)
 void
 mailbox_post(struct mailbox *m, struct mail *mail)
 {
+	mail->next = NULL;
+	mailbox_post_all(m, mail);
+}
+
+void
+mailbox_post_all(struct mailbox *m, struct mail *first)
+{
 	uint64_t one = 1;
+	struct mail *last = first;
 	bool was_empty;
 
-	mail->next = NULL;
+	while (last->next != NULL)
+		last = last->next;
 	pthread_mutex_lock(&m->lock);
 	was_empty = m->first == NULL;
-	*m->end = mail;
-	m->end = &mail->next;
+	*m->end = first;
+	m->end = &last->next;
 	pthread_mutex_unlock(&m->lock);
 	/* The counter is far from its end; EAGAIN would mean "awake". */
 	if (was_empty && write(m->fd, &one, sizeof(one)) < 0)

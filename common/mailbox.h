@@ -30,6 +30,8 @@ int mailbox_init(struct mailbox *m) SL_MUST_CHECK;
 /* What is still inside is left alone: take it first. */
 void mailbox_done(struct mailbox *m);
 void mailbox_post(struct mailbox *m, struct mail *mail);
+/* A run linked by next, in order, with at most one wake-up. */
+void mailbox_post_all(struct mailbox *m, struct mail *first);
 /* Everything there is, oldest first, linked by next; NULL when empty. */
 struct mail *mailbox_take(struct mailbox *m);
 /* The same, after waiting for something at most timeout_ms (-1: for ever).

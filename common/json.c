@@ -1,0 +1,621 @@
+#include "common/json.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/limits.h"
+
+#define FIRST_NODES 256
+#define SURROGATE_HIGH 0xd800u
+#define SURROGATE_LOW 0xdc00u
+#define REPLACEMENT 0xfffdu
+
+struct reader {
+	struct json *json;
+	const uint8_t *start, *at, *end;
+	unsigned depth;
+	uint32_t open[LIMIT_JSON_DEPTH]; /* containers around us */
+};
+
+void
+json_init(struct json *j)
+{
+	*j = (struct json){ 0 };
+}
+
+void
+json_done(struct json *j)
+{
+	free(j->nodes);
+	json_init(j);
+}
+
+static int
+grow(struct json *j)
+{
+	uint32_t cap = j->cap ? j->cap * 2 : FIRST_NODES;
+	struct json_node *nodes = realloc(j->nodes, cap * sizeof(*nodes));
+
+	if (nodes == NULL)
+		return -ENOMEM;
+	j->nodes = nodes;
+	j->cap = cap;
+	return 0;
+}
+
+static int
+add_node(struct reader *r, enum json_kind kind, const uint8_t *start)
+{
+	struct json *j = r->json;
+
+	if (j->count == j->cap && grow(j) < 0)
+		return -ENOMEM;
+	j->nodes[j->count] = (struct json_node){
+		.start = (uint32_t)(start - r->start),
+		.len = (uint32_t)(r->at - start),
+		.next = j->count + 1,
+		.kind = kind & 7u,
+	};
+	j->count++;
+	return 0;
+}
+
+static void
+skip_space(struct reader *r)
+{
+	while (r->at < r->end && (*r->at == ' ' || *r->at == '\n' ||
+				     *r->at == '\r' || *r->at == '\t'))
+		r->at++;
+}
+
+/* RFC 3629 section 4: length of the sequence at p, 0 when it is not one. */
+static size_t
+utf8_length(const uint8_t *p, const uint8_t *end)
+{
+	uint8_t low = 0x80, high = 0xbf;
+	size_t len;
+
+	if (*p >= 0xc2 && *p <= 0xdf)
+		len = 2;
+	else if (*p >= 0xe0 && *p <= 0xef)
+		len = 3;
+	else if (*p >= 0xf0 && *p <= 0xf4)
+		len = 4;
+	else
+		return 0;
+	if ((size_t)(end - p) < len)
+		return 0;
+	if (*p == 0xe0)
+		low = 0xa0;
+	else if (*p == 0xed)
+		high = 0x9f;
+	else if (*p == 0xf0)
+		low = 0x90;
+	else if (*p == 0xf4)
+		high = 0x8f;
+	if (p[1] < low || p[1] > high)
+		return 0;
+	for (size_t i = 2; i < len; i++)
+		if (p[i] < 0x80 || p[i] > 0xbf)
+			return 0;
+	return len;
+}
+
+static int
+hex_value(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static int
+skip_escape(struct reader *r)
+{
+	r->at++;
+	if (r->at == r->end)
+		return -EBADMSG;
+	if (*r->at != 'u') {
+		if (*r->at == '\0' || strchr("\"\\/bfnrt", *r->at) == NULL)
+			return -EBADMSG;
+		r->at++;
+		return 0;
+	}
+	r->at++;
+	if (r->end - r->at < 4)
+		return -EBADMSG;
+	for (int i = 0; i < 4; i++)
+		if (hex_value(r->at[i]) < 0)
+			return -EBADMSG;
+	r->at += 4;
+	return 0;
+}
+
+/* Bytes of a string that need no look: ASCII but quote, backslash, control. */
+static const uint8_t *
+skip_plain(const uint8_t *p, const uint8_t *end)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	const uint64_t tops = UINT64_C(0x8080808080808080);
+	uint64_t w, quote, slash;
+
+	for (; end - p >= 8; p += 8) {
+		memcpy(&w, p, 8);
+		quote = w ^ (ones * '"');
+		slash = w ^ (ones * '\\');
+		/* Over-reports after a hit, never misses one. */
+		if ((w | (w - ones * 0x20) | (quote - ones) | (slash - ones)) &
+		    tops)
+			break;
+	}
+	while (p < end && *p >= 0x20 && *p < 0x80 && *p != '"' && *p != '\\')
+		p++;
+	return p;
+}
+
+/* At the opening quote. */
+static int
+read_string(struct reader *r)
+{
+	const uint8_t *start = ++r->at;
+	bool escaped = false;
+	size_t len;
+
+	for (;;) {
+		r->at = skip_plain(r->at, r->end);
+		if (r->at == r->end || *r->at < 0x20)
+			return -EBADMSG;
+		if (*r->at == '"')
+			break;
+		if (*r->at == '\\') {
+			escaped = true;
+			if (skip_escape(r) < 0)
+				return -EBADMSG;
+			continue;
+		}
+		len = utf8_length(r->at, r->end);
+		if (len == 0)
+			return -EBADMSG;
+		r->at += len;
+	}
+	if (add_node(r, JSON_KIND_STRING, start) < 0)
+		return -ENOMEM;
+	r->json->nodes[r->json->count - 1].escaped = escaped;
+	r->at++;
+	return 0;
+}
+
+static bool
+skip_digits(struct reader *r)
+{
+	const uint8_t *from = r->at;
+
+	while (r->at < r->end && *r->at >= '0' && *r->at <= '9')
+		r->at++;
+	return r->at > from;
+}
+
+static int
+read_number(struct reader *r)
+{
+	const uint8_t *start = r->at;
+
+	if (*r->at == '-')
+		r->at++;
+	if (r->at < r->end && *r->at == '0')
+		r->at++;
+	else if (!skip_digits(r))
+		return -EBADMSG;
+	if (r->at < r->end && *r->at == '.') {
+		r->at++;
+		if (!skip_digits(r))
+			return -EBADMSG;
+	}
+	if (r->at < r->end && (*r->at | 0x20) == 'e') {
+		r->at++;
+		if (r->at < r->end && (*r->at == '+' || *r->at == '-'))
+			r->at++;
+		if (!skip_digits(r))
+			return -EBADMSG;
+	}
+	return add_node(r, JSON_KIND_NUMBER, start);
+}
+
+static int
+read_word(struct reader *r, const char *word, enum json_kind kind)
+{
+	const uint8_t *start = r->at;
+	size_t len = strlen(word);
+
+	if ((size_t)(r->end - r->at) < len || memcmp(r->at, word, len) != 0)
+		return -EBADMSG;
+	r->at += len;
+	return add_node(r, kind, start);
+}
+
+static int
+open_container(struct reader *r, enum json_kind kind)
+{
+	if (r->depth == LIMIT_JSON_DEPTH)
+		return -E2BIG;
+	if (add_node(r, kind, r->at) < 0)
+		return -ENOMEM;
+	r->open[r->depth++] = r->json->count - 1;
+	r->at++;
+	return 0;
+}
+
+static int
+read_value(struct reader *r)
+{
+	if (r->at == r->end)
+		return -EBADMSG;
+	switch (*r->at) {
+	case '"':
+		return read_string(r);
+	case '{':
+		return open_container(r, JSON_KIND_OBJECT);
+	case '[':
+		return open_container(r, JSON_KIND_ARRAY);
+	case 't':
+		return read_word(r, "true", JSON_KIND_TRUE);
+	case 'f':
+		return read_word(r, "false", JSON_KIND_FALSE);
+	case 'n':
+		return read_word(r, "null", JSON_KIND_NULL);
+	default:
+		return read_number(r);
+	}
+}
+
+static int
+read_key(struct reader *r)
+{
+	int e;
+
+	if (r->at == r->end || *r->at != '"')
+		return -EBADMSG;
+	e = read_string(r);
+	if (e < 0)
+		return e;
+	skip_space(r);
+	if (r->at == r->end || *r->at != ':')
+		return -EBADMSG;
+	r->at++;
+	skip_space(r);
+	return 0;
+}
+
+static void
+close_container(struct reader *r)
+{
+	struct json_node *node = &r->json->nodes[r->open[--r->depth]];
+
+	r->at++;
+	node->len = (uint32_t)(r->at - r->start) - node->start;
+	node->next = r->json->count;
+}
+
+/* Before an element of the innermost container, or at its end. */
+static int
+read_element(struct reader *r)
+{
+	struct json_node *node = &r->json->nodes[r->open[r->depth - 1]];
+	bool object = node->kind == JSON_KIND_OBJECT;
+	int e;
+
+	if (r->at < r->end && *r->at == (object ? '}' : ']')) {
+		close_container(r);
+		return 0;
+	}
+	if (node->count > 0) {
+		if (r->at == r->end || *r->at != ',')
+			return -EBADMSG;
+		r->at++;
+		skip_space(r);
+	}
+	node->count = (node->count + 1) & 0xfffffffu;
+	if (object) {
+		e = read_key(r);
+		if (e < 0)
+			return e;
+	}
+	return read_value(r);
+}
+
+int
+json_parse(struct json *j, struct slice text)
+{
+	struct reader r = { .json = j };
+	int e;
+
+	if (j->cap > JSON_NODES_KEPT)
+		json_done(j);
+	j->count = 0;
+	j->text = text;
+	if (text.len > JSON_TEXT_MAX)
+		return -E2BIG;
+	if (text.data == NULL)
+		return -EBADMSG;
+	r.start = r.at = text.data;
+	r.end = text.data + text.len;
+	skip_space(&r);
+	e = read_value(&r);
+	skip_space(&r);
+	while (e == 0 && r.depth > 0) {
+		e = read_element(&r);
+		skip_space(&r);
+	}
+	if (e == 0 && r.at != r.end)
+		e = -EBADMSG;
+	if (e < 0) {
+		j->error_at = (uint32_t)(r.at - r.start);
+		j->count = 0;
+	}
+	return e;
+}
+
+enum json_kind
+json_kind(const struct json *j, uint32_t node)
+{
+	return (enum json_kind)j->nodes[node].kind;
+}
+
+struct slice
+json_raw(const struct json *j, uint32_t node)
+{
+	const struct json_node *n = &j->nodes[node];
+
+	return (struct slice){ j->text.data + n->start, n->len };
+}
+
+struct json_units
+json_units(struct slice raw)
+{
+	return (struct json_units){ raw.data, raw.data + raw.len, 0 };
+}
+
+static int32_t
+next_escape(struct json_units *u)
+{
+	uint8_t c = u->at[1];
+	int32_t unit = 0;
+
+	u->at += 2;
+	switch (c) {
+	case 'b':
+		return '\b';
+	case 'f':
+		return '\f';
+	case 'n':
+		return '\n';
+	case 'r':
+		return '\r';
+	case 't':
+		return '\t';
+	case 'u':
+		for (int i = 0; i < 4; i++)
+			unit = unit << 4 | hex_value(u->at[i]);
+		u->at += 4;
+		return unit;
+	default:
+		return c;
+	}
+}
+
+int32_t
+json_next_unit(struct json_units *u)
+{
+	const uint8_t *p = u->at;
+	uint32_t rune;
+
+	if (u->pending) {
+		rune = u->pending;
+		u->pending = 0;
+		return (int32_t)rune;
+	}
+	if (p == u->end)
+		return -1;
+	if (*p == '\\')
+		return next_escape(u);
+	if (*p < 0x80) {
+		u->at = p + 1;
+		return *p;
+	}
+	if (*p < 0xe0) {
+		u->at = p + 2;
+		return (p[0] & 0x1f) << 6 | (p[1] & 0x3f);
+	}
+	if (*p < 0xf0) {
+		u->at = p + 3;
+		return (p[0] & 0x0f) << 12 | (p[1] & 0x3f) << 6 | (p[2] & 0x3f);
+	}
+	u->at = p + 4;
+	rune = (uint32_t)(p[0] & 0x07) << 18 | (uint32_t)(p[1] & 0x3f) << 12 |
+	       (uint32_t)(p[2] & 0x3f) << 6 | (p[3] & 0x3f);
+	rune -= 0x10000;
+	u->pending = SURROGATE_LOW | (rune & 0x3ff);
+	return (int32_t)(SURROGATE_HIGH | rune >> 10);
+}
+
+static bool
+key_is(const struct json *j, uint32_t key, const char *name, size_t len)
+{
+	struct slice raw = json_raw(j, key);
+	struct json_units a, b;
+	int32_t unit;
+
+	if (!j->nodes[key].escaped)
+		return raw.len == len && memcmp(raw.data, name, len) == 0;
+	a = json_units(raw);
+	b = json_units((struct slice){ (const uint8_t *)name, len });
+	do {
+		unit = json_next_unit(&a);
+		if (unit != json_next_unit(&b))
+			return false;
+	} while (unit >= 0);
+	return true;
+}
+
+static uint32_t
+member(const struct json *j, uint32_t node, const char *name, size_t len)
+{
+	uint32_t found = JSON_NONE, at, count;
+
+	if (node == JSON_NONE || j->nodes[node].kind != JSON_KIND_OBJECT)
+		return JSON_NONE;
+	at = node + 1;
+	for (count = j->nodes[node].count; count > 0; count--) {
+		if (key_is(j, at, name, len))
+			found = at + 1;
+		at = j->nodes[at + 1].next;
+	}
+	return found;
+}
+
+uint32_t
+json_member(const struct json *j, uint32_t node, const char *name)
+{
+	return member(j, node, name, strlen(name));
+}
+
+static uint32_t
+element(const struct json *j, uint32_t node, const char *name, size_t len)
+{
+	uint32_t index = 0, at = node + 1;
+
+	if (len == 0 || len > 7 || (len > 1 && name[0] == '0'))
+		return JSON_NONE;
+	for (size_t i = 0; i < len; i++) {
+		if (name[i] < '0' || name[i] > '9')
+			return JSON_NONE;
+		index = index * 10 + (uint32_t)(name[i] - '0');
+	}
+	if (index >= j->nodes[node].count)
+		return JSON_NONE;
+	while (index-- > 0)
+		at = j->nodes[at].next;
+	return at;
+}
+
+/* One step of a pointer, ~0 and ~1 undone. */
+static uint32_t
+step(const struct json *j, uint32_t node, const char *name, size_t len)
+{
+	char plain[128];
+	size_t n = 0;
+
+	if (node == JSON_NONE || len > sizeof(plain))
+		return JSON_NONE;
+	if (j->nodes[node].kind == JSON_KIND_ARRAY)
+		return element(j, node, name, len);
+	for (size_t i = 0; i < len; i++) {
+		plain[n] = name[i];
+		if (name[i] == '~' && i + 1 < len)
+			plain[n] = name[++i] == '1' ? '/' : '~';
+		n++;
+	}
+	return member(j, node, plain, n);
+}
+
+uint32_t
+json_pointer(const struct json *j, uint32_t node, const char *pointer)
+{
+	while (*pointer == '/' && node != JSON_NONE) {
+		size_t len = strcspn(pointer + 1, "/");
+
+		node = step(j, node, pointer + 1, len);
+		pointer += 1 + len;
+	}
+	return *pointer == '\0' ? node : JSON_NONE;
+}
+
+static int
+add_rune(struct buf *out, uint32_t rune)
+{
+	uint8_t b[4];
+
+	if (rune < 0x80) {
+		b[0] = (uint8_t)rune;
+		return buf_add(out, b, 1);
+	}
+	if (rune < 0x800) {
+		b[0] = (uint8_t)(0xc0 | rune >> 6);
+		b[1] = (uint8_t)(0x80 | (rune & 0x3f));
+		return buf_add(out, b, 2);
+	}
+	if (rune < 0x10000) {
+		b[0] = (uint8_t)(0xe0 | rune >> 12);
+		b[1] = (uint8_t)(0x80 | (rune >> 6 & 0x3f));
+		b[2] = (uint8_t)(0x80 | (rune & 0x3f));
+		return buf_add(out, b, 3);
+	}
+	b[0] = (uint8_t)(0xf0 | rune >> 18);
+	b[1] = (uint8_t)(0x80 | (rune >> 12 & 0x3f));
+	b[2] = (uint8_t)(0x80 | (rune >> 6 & 0x3f));
+	b[3] = (uint8_t)(0x80 | (rune & 0x3f));
+	return buf_add(out, b, 4);
+}
+
+static int
+add_decoded(struct slice raw, struct buf *out)
+{
+	struct json_units u = json_units(raw), ahead;
+	int32_t unit, low;
+	int r;
+
+	while ((unit = json_next_unit(&u)) >= 0) {
+		uint32_t rune = (uint32_t)unit;
+
+		if (rune == 0)
+			return -EINVAL;
+		if (rune >= SURROGATE_HIGH && rune < 0xe000) {
+			ahead = u;
+			low = json_next_unit(&ahead);
+			if (rune < SURROGATE_LOW && low >= 0xdc00 &&
+			    low < 0xe000) {
+				u = ahead;
+				rune = 0x10000 + ((rune & 0x3ff) << 10) +
+				       ((uint32_t)low & 0x3ff);
+			} else {
+				rune = REPLACEMENT;
+			}
+		}
+		r = add_rune(out, rune);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int
+json_text(const struct json *j, uint32_t node, struct buf *out)
+{
+	size_t len = out->len;
+	struct slice raw;
+	int r;
+
+	if (node == JSON_NONE)
+		return -EINVAL;
+	raw = json_raw(j, node);
+	switch (json_kind(j, node)) {
+	case JSON_KIND_STRING:
+		if (!j->nodes[node].escaped)
+			return buf_add(out, raw.data, raw.len);
+		r = add_decoded(raw, out);
+		if (r < 0)
+			out->len = len;
+		return r;
+	case JSON_KIND_NUMBER:
+	case JSON_KIND_TRUE:
+	case JSON_KIND_FALSE:
+		return buf_add(out, raw.data, raw.len);
+	case JSON_KIND_NULL:
+	case JSON_KIND_OBJECT:
+	case JSON_KIND_ARRAY:
+		break;
+	}
+	return -EINVAL;
+}

@@ -1,0 +1,827 @@
+/*
+ * The store through its interface alone, so that every engine can be put to
+ * the same tests.
+ */
+#include "logger/store.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define NOW UINT64_C(1800000000000)
+#define SESSION 77
+
+struct fixture {
+	char folder[64];
+	char path[96];
+	struct store *store;
+	struct store_reader *reader;
+	uint64_t now_ms;
+};
+
+static const uint64_t gaps[] = { 1000, 2000 };
+static const struct store_judge judge = {
+	.failed_enough = 3, .gaps = gaps, .gap_count = 2
+};
+
+static int
+setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	assert_non_null(f);
+	(void)snprintf(f->folder, sizeof(f->folder), "/tmp/sluice-XXXXXX");
+	assert_non_null(mkdtemp(f->folder));
+	(void)snprintf(f->path, sizeof(f->path), "%s/events.db", f->folder);
+	assert_int_equal(store_open(f->path, &f->store), 0);
+	assert_int_equal(store_reader_open(f->store, &f->reader), 0);
+	f->now_ms = NOW;
+	*state = f;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	static const char *const ends[] = { "", "-wal", "-shm", ".lock" };
+	struct fixture *f = *state;
+	char path[128];
+
+	store_reader_close(f->reader);
+	store_close(f->store);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		(void)snprintf(path, sizeof(path), "%s%s", f->path, ends[i]);
+		(void)unlink(path);
+	}
+	(void)rmdir(f->folder);
+	free(f);
+	return 0;
+}
+
+static void
+apply(struct fixture *f, struct store_op *op)
+{
+	struct store_op *ops[] = { op };
+
+	assert_int_equal(store_apply(f->store, ops, 1, f->now_ms), 0);
+}
+
+static struct id
+custody(unsigned n)
+{
+	struct id id = { { 1, 2, 3, 4 } };
+
+	id.bytes[10] = (uint8_t)(n >> 8);
+	id.bytes[11] = (uint8_t)n;
+	return id;
+}
+
+/* What a PLAN needs to live as long as its operation. */
+struct planned {
+	struct id custody;
+	struct msg msg;
+	struct store_delivery deliveries[4];
+	struct store_op op;
+};
+
+static void
+make_plan(struct planned *p, unsigned n, enum msg_state state)
+{
+	*p = (struct planned){ .custody = custody(n) };
+	p->msg = (struct msg){
+		.type = MSG_PLAN,
+		.custody = id_slice(&p->custody),
+		.app = 1,
+		.event_type = slice_text("crm.contact.created"),
+		.unified_api = slice_text("crm"),
+		.body = slice_text("{\"n\":}"),
+		.hole = 5,
+		.number = 1,
+		.parts = 1,
+	};
+	p->deliveries[0].subscription = 9;
+	p->deliveries[0].state = state;
+	p->deliveries[0].session = SESSION;
+	p->op.type = STORE_PLAN;
+	p->op.u.plan.plan = &p->msg;
+	p->op.u.plan.deliveries = p->deliveries;
+	p->op.u.plan.count = 1;
+}
+
+static uint64_t
+plan(struct fixture *f, unsigned n, enum msg_state state)
+{
+	struct planned p;
+
+	make_plan(&p, n, state);
+	apply(f, &p.op);
+	assert_int_equal(p.op.result, 0);
+	assert_true(p.deliveries[0].inserted);
+	return p.op.u.plan.event;
+}
+
+static struct store_outcome
+outcome(struct fixture *f, unsigned n, uint64_t token, uint32_t attempt,
+    enum msg_verdict verdict)
+{
+	struct store_op op = { .type = STORE_OUTCOME };
+
+	op.u.outcome = (struct store_outcome){
+		.delivery = id_delivery(custody(n), 9),
+		.token = token,
+		.attempt = attempt,
+		.status = verdict == MSG_VERDICT_DELIVERED ? 200 : 500,
+		.verdict = verdict,
+		.delay_ms = 1000,
+		.at_ms = f->now_ms,
+		.duration_ms = 3,
+		.response = slice_text("ok"),
+		.judge = judge,
+	};
+	apply(f, &op);
+	assert_int_equal(op.result, 0);
+	return op.u.outcome;
+}
+
+static void
+put_endpoint(struct fixture *f, uint64_t number, bool enabled)
+{
+	struct store_op op = { .type = STORE_DIRECTORY };
+	struct msg e = { .type = MSG_ENTRY,
+		.kind = MSG_ENTRY_SUBSCRIPTION,
+		.number = number,
+		.app = 1,
+		.id = slice_text("sub"),
+		.subscription = 9,
+		.url = slice_text("http://x/"),
+		.enabled = enabled };
+	struct buf entries;
+
+	buf_init(&entries, 4096);
+	assert_int_equal(msg_pack_record(&e, &entries), 0);
+	op.u.directory.entries = (struct msg_list){ buf_slice(&entries), 1 };
+	op.u.directory.number = number;
+	apply(f, &op);
+	assert_int_equal(op.result, 0);
+	buf_done(&entries);
+}
+
+/* Takes up to limit; the list is freed, the first one copied. */
+static uint32_t
+take(struct fixture *f, uint32_t limit, struct store_taken *ret_first,
+    uint64_t *ret_next)
+{
+	struct store_op op = { .type = STORE_TAKE };
+	struct store_taken *t;
+	uint32_t count = 0;
+
+	op.u.take.subscription = 9;
+	op.u.take.session = SESSION;
+	op.u.take.limit = limit;
+	apply(f, &op);
+	assert_int_equal(op.result, 0);
+	while ((t = op.u.take.taken) != NULL) {
+		if (count++ == 0 && ret_first != NULL)
+			*ret_first = *t;
+		op.u.take.taken = t->next;
+		free(t);
+	}
+	assert_int_equal(count, op.u.take.count);
+	if (ret_next != NULL)
+		*ret_next = op.u.take.next_due_ms;
+	return count;
+}
+
+static uint64_t
+give_back(struct fixture *f, uint64_t event, uint64_t token, bool lost)
+{
+	struct store_returned g = {
+		.lease = { event, 9, token }, .lost = lost, .judge = judge
+	};
+	struct store_op op = { .type = STORE_GIVE_BACK };
+
+	op.u.give_back.leases = &g;
+	op.u.give_back.count = 1;
+	apply(f, &op);
+	return g.due_ms;
+}
+
+/* Rows of a page; the last is copied, *page must stay. */
+static uint32_t
+page(struct fixture *f, const struct msg *query, struct buf *out,
+    struct msg *ret_page, struct msg *ret_last)
+{
+	struct msg_list rows;
+	uint32_t count = 0;
+
+	buf_clear(out);
+	assert_int_equal(store_page(f->reader, query, out), 0);
+	assert_int_equal(msg_unpack(buf_slice(out), ret_page), 0);
+	rows = ret_page->rows;
+	while (msg_next(&rows, MSG_ROW, ret_last))
+		count++;
+	return count;
+}
+
+static struct msg
+query_log(const struct id *delivery)
+{
+	return (struct msg){ .type = MSG_QUERY,
+		.query = 5,
+		.what = MSG_QUERY_LOG,
+		.app = 1,
+		.delivery = id_slice(delivery) };
+}
+
+/* State and number of attempts of the delivery, as the log shows them. */
+static void
+assert_log(
+    struct fixture *f, unsigned n, enum msg_state state, uint32_t attempts)
+{
+	struct id delivery = id_delivery(custody(n), 9);
+	struct msg query = query_log(&delivery), answer, row;
+	struct buf out;
+
+	buf_init(&out, LIMIT_MESSAGE_BYTES);
+	assert_int_equal(page(f, &query, &out, &answer, &row), 1);
+	assert_int_equal(row.state, state);
+	assert_int_equal(row.attempts.count, attempts);
+	buf_done(&out);
+}
+
+/* ---- plans -------------------------------------------------------------- */
+
+static void
+test_plan_twice(void **state)
+{
+	struct fixture *f = *state;
+	struct planned p;
+	uint64_t event = plan(f, 1, MSG_STATE_LEASED);
+
+	make_plan(&p, 1, MSG_STATE_DUE);
+	p.deliveries[1].subscription = 10;
+	p.deliveries[1].state = MSG_STATE_DUE;
+	p.op.u.plan.count = 2;
+	apply(f, &p.op);
+	assert_int_equal(p.op.u.plan.event, event);
+	assert_false(p.deliveries[0].inserted);
+	assert_true(p.deliveries[1].inserted);
+	assert_log(f, 1, MSG_STATE_LEASED, 0);
+}
+
+static void
+test_dedupe(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t key[32] = { 5 };
+	struct planned p;
+
+	make_plan(&p, 1, MSG_STATE_DUE);
+	p.msg.dedupe_key = (struct slice){ key, sizeof(key) };
+	apply(f, &p.op);
+	assert_int_not_equal(p.op.u.plan.event, 0);
+	apply(f, &p.op); /* the same event again is no duplicate */
+	assert_int_not_equal(p.op.u.plan.event, 0);
+
+	make_plan(&p, 2, MSG_STATE_DUE);
+	p.msg.dedupe_key = (struct slice){ key, sizeof(key) };
+	apply(f, &p.op);
+	assert_int_equal(p.op.result, 0);
+	assert_int_equal(p.op.u.plan.event, 0);
+	p.msg.part = 1; /* nor is a later part an error then */
+	apply(f, &p.op);
+	assert_int_equal(p.op.result, 0);
+
+	f->now_ms += STORE_DEDUPE_MS; /* the key has served its time */
+	p.msg.part = 0;
+	apply(f, &p.op);
+	assert_int_not_equal(p.op.u.plan.event, 0);
+}
+
+static void
+test_orphan_part(void **state)
+{
+	struct fixture *f = *state;
+	struct planned p, q;
+	struct store_op *ops[2] = { &p.op, &q.op };
+
+	make_plan(&p, 1, MSG_STATE_DUE);
+	p.msg.part = 1;
+	p.msg.parts = 2;
+	make_plan(&q, 2, MSG_STATE_DUE);
+	assert_int_equal(store_apply(f->store, ops, 2, NOW), 0);
+	assert_int_not_equal(p.op.result, 0);
+	assert_memory_equal(p.op.reason, "orphan", 6);
+	assert_int_equal(q.op.result, 0);
+	assert_log(f, 2, MSG_STATE_DUE, 0);
+}
+
+/* One that breaks a constraint half way harms nobody else of its batch, and
+ * leaves nothing of itself. */
+static void
+test_poison(void **state)
+{
+	struct fixture *f = *state;
+	struct planned a, bad, b;
+	struct store_op *ops[3] = { &a.op, &bad.op, &b.op };
+	uint8_t key[32] = { 6 };
+
+	make_plan(&a, 1, MSG_STATE_DUE);
+	make_plan(&bad, 2, MSG_STATE_DUE);
+	bad.msg.dedupe_key = (struct slice){ key, sizeof(key) };
+	bad.msg.body = (struct slice){ NULL, 0 };
+	make_plan(&b, 3, MSG_STATE_DUE);
+	assert_int_equal(store_apply(f->store, ops, 3, NOW), 0);
+	assert_int_equal(a.op.result, 0);
+	assert_int_not_equal(bad.op.result, 0);
+	assert_int_equal(b.op.result, 0);
+	assert_log(f, 1, MSG_STATE_DUE, 0);
+	assert_log(f, 3, MSG_STATE_DUE, 0);
+	make_plan(&b, 4, MSG_STATE_DUE);
+	b.msg.dedupe_key = bad.msg.dedupe_key;
+	apply(f, &b.op);
+	assert_int_not_equal(b.op.u.plan.event, 0);
+}
+
+/* ---- outcomes ----------------------------------------------------------- */
+
+static void
+test_delivered_at_once(void **state)
+{
+	struct fixture *f = *state;
+	struct store_outcome o;
+
+	plan(f, 1, MSG_STATE_LEASED);
+	o = outcome(f, 1, 1, 1, MSG_VERDICT_DELIVERED);
+	assert_true(o.current);
+	assert_int_equal(o.state, MSG_STATE_DELIVERED);
+	assert_log(f, 1, MSG_STATE_DELIVERED, 1);
+	o = outcome(f, 1, 1, 1, MSG_VERDICT_DELIVERED); /* sent again */
+	assert_false(o.current);
+	assert_log(f, 1, MSG_STATE_DELIVERED, 1);
+}
+
+static void
+test_retry_then_delivered(void **state)
+{
+	struct fixture *f = *state;
+	struct store_taken t;
+	struct store_outcome o;
+	uint64_t next;
+
+	plan(f, 1, MSG_STATE_LEASED);
+	o = outcome(f, 1, 1, 1, MSG_VERDICT_RETRY);
+	assert_int_equal(o.state, MSG_STATE_DUE);
+	assert_int_equal(o.due_ms, NOW + 1000);
+	assert_int_equal(take(f, 5, NULL, &next), 0);
+	assert_int_equal(next, NOW + 1000);
+	f->now_ms += 1000;
+	assert_int_equal(take(f, 5, &t, &next), 1);
+	assert_int_equal(next, STORE_NEVER);
+	assert_int_equal(t.token, 2);
+	assert_int_equal(t.attempt, 2);
+	assert_int_equal(t.cycle_attempt, 2);
+	assert_int_equal(t.age_ms, 1000);
+	assert_int_equal(t.hole, 5);
+	assert_log(f, 1, MSG_STATE_LEASED, 1);
+	o = outcome(f, 1, 2, 2, MSG_VERDICT_DELIVERED);
+	assert_true(o.current);
+	assert_log(f, 1, MSG_STATE_DELIVERED, 2);
+}
+
+/* A 2xx counts under any token, nothing else does. */
+static void
+test_old_token(void **state)
+{
+	struct fixture *f = *state;
+	struct store_outcome o;
+	uint64_t event = plan(f, 1, MSG_STATE_LEASED);
+
+	assert_int_equal(give_back(f, event, 1, true), NOW);
+	assert_int_equal(take(f, 5, NULL, NULL), 1);
+	o = outcome(f, 1, 1, 1, MSG_VERDICT_GIVE_UP);
+	assert_false(o.current);
+	assert_int_equal(o.state, MSG_STATE_LEASED);
+	assert_log(f, 1, MSG_STATE_LEASED, 1);
+	assert_int_equal(give_back(f, event, 2, false), NOW + 50);
+	f->now_ms += 50;
+	assert_int_equal(take(f, 5, NULL, NULL), 1);
+	o = outcome(f, 1, 2, 2, MSG_VERDICT_DELIVERED);
+	assert_false(o.current);
+	assert_int_equal(o.state, MSG_STATE_DELIVERED);
+	o = outcome(f, 1, 3, 2, MSG_VERDICT_RETRY);
+	assert_int_equal(o.state, MSG_STATE_DELIVERED);
+	assert_log(f, 1, MSG_STATE_DELIVERED, 3);
+}
+
+static void
+test_lost_leases_back_off(void **state)
+{
+	static const uint64_t waits[] = { 0, 1000, 5000, 30000, 120000, 120000,
+		120000, 120000, 120000 };
+	struct fixture *f = *state;
+	struct store_taken t;
+	uint64_t event = plan(f, 1, MSG_STATE_LEASED);
+
+	for (uint64_t i = 0; i < 9; i++) {
+		assert_int_equal(
+		    give_back(f, event, i + 1, true), f->now_ms + waits[i]);
+		f->now_ms += waits[i];
+		assert_int_equal(take(f, 5, &t, NULL), 1);
+		assert_int_equal(t.lost, i + 1);
+		assert_int_equal(t.attempt, 1);
+	}
+	assert_int_equal(give_back(f, event, 10, true), f->now_ms + gaps[0]);
+	assert_log(f, 1, MSG_STATE_DUE, 1);
+	f->now_ms += gaps[0];
+	assert_int_equal(take(f, 5, &t, NULL), 1);
+	assert_int_equal(t.attempt, 2);
+	assert_int_equal(t.lost, 0);
+}
+
+static void
+test_garbage_outcome(void **state)
+{
+	struct fixture *f = *state;
+	struct store_outcome o;
+
+	plan(f, 1, MSG_STATE_LEASED);
+	o = outcome(f, 1, 1, 1, MSG_VERDICT_NONE);
+	assert_true(o.current);
+	assert_int_equal(o.state, MSG_STATE_DUE);
+	assert_log(f, 1, MSG_STATE_DUE, 1);
+}
+
+static void
+test_unknown_delivery(void **state)
+{
+	struct fixture *f = *state;
+	struct store_op op = { .type = STORE_OUTCOME };
+
+	op.u.outcome.delivery = id_delivery(custody(1), 9);
+	op.u.outcome.token = 1;
+	op.u.outcome.verdict = MSG_VERDICT_DELIVERED;
+	apply(f, &op);
+	assert_int_not_equal(op.result, 0);
+	assert_memory_equal(op.reason, "unknown", 7);
+}
+
+/* Three failed attempts in a cycle without a success switch it off. */
+static void
+test_retry_limit(void **state)
+{
+	struct fixture *f = *state;
+	struct store_outcome o;
+
+	put_endpoint(f, 3, true);
+	plan(f, 1, MSG_STATE_LEASED);
+	(void)outcome(f, 1, 1, 1, MSG_VERDICT_RETRY);
+	f->now_ms += 1000;
+	assert_int_equal(take(f, 1, NULL, NULL), 1);
+	(void)outcome(f, 1, 2, 2, MSG_VERDICT_RETRY);
+	f->now_ms += 1000;
+	assert_int_equal(take(f, 1, NULL, NULL), 1);
+	o = outcome(f, 1, 3, 3, MSG_VERDICT_GIVE_UP);
+	assert_int_equal(o.state, MSG_STATE_FAILED);
+	assert_string_equal(o.hold, "retry_limit");
+	plan(f, 2, MSG_STATE_LEASED);
+	o = outcome(f, 2, 1, 1, MSG_VERDICT_DISABLE);
+	assert_null(o.hold); /* it is held already */
+	put_endpoint(f, 4, true);
+	plan(f, 3, MSG_STATE_LEASED);
+	o = outcome(f, 3, 1, 1, MSG_VERDICT_DISABLE);
+	assert_string_equal(o.hold, "gone");
+}
+
+/* ---- endpoints ---------------------------------------------------------- */
+
+static uint32_t
+shift(struct fixture *f, enum store_op_type type, uint64_t *ret_next)
+{
+	struct store_op op = { .type = type };
+
+	op.u.shift.subscription = 9;
+	apply(f, &op);
+	*ret_next = op.u.shift.next_due_ms;
+	return op.u.shift.changed;
+}
+
+static void
+test_suspend_and_resume(void **state)
+{
+	struct fixture *f = *state;
+	struct store_taken t;
+	uint64_t next;
+
+	plan(f, 1, MSG_STATE_LEASED);
+	(void)outcome(f, 1, 1, 1, MSG_VERDICT_RETRY);
+	plan(f, 2, MSG_STATE_HELD);
+	assert_int_equal(shift(f, STORE_SUSPEND, &next), 0);
+	assert_int_equal(next, NOW + 1000);
+	f->now_ms += 1000;
+	assert_int_equal(shift(f, STORE_SUSPEND, &next), 1);
+	assert_int_equal(next, STORE_NEVER);
+	assert_log(f, 1, MSG_STATE_HELD, 1);
+	assert_int_equal(take(f, 5, NULL, NULL), 0);
+	f->now_ms += 100000;
+	assert_int_equal(shift(f, STORE_RESUME, &next), 2);
+	assert_int_equal(next, NOW);
+	assert_int_equal(take(f, 1, &t, NULL), 1);
+	assert_int_equal(t.attempt, 1);
+	assert_int_equal(take(f, 1, &t, NULL), 1);
+	assert_int_equal(t.attempt, 2);
+	assert_int_equal(t.cycle_attempt, 1);
+	assert_int_equal(t.age_ms, 0);
+}
+
+struct loaded {
+	unsigned apps, endpoints, leases;
+	uint64_t next_due_ms, number, last_event, session;
+	bool enabled, deleted, hold;
+};
+
+static int
+on_app(void *arg, const struct store_app *app)
+{
+	struct loaded *l = arg;
+
+	assert_int_equal(app->app, 1);
+	l->apps++;
+	return 0;
+}
+
+static int
+on_endpoint(void *arg, const struct store_endpoint *e)
+{
+	struct loaded *l = arg;
+
+	assert_true(slice_is(e->url, "http://x/"));
+	l->endpoints++;
+	l->next_due_ms = e->next_due_ms;
+	l->enabled = e->enabled;
+	l->deleted = e->deleted;
+	l->hold = e->hold.data != NULL;
+	return 0;
+}
+
+static int
+on_lease(void *arg, const struct store_loaded_lease *lease)
+{
+	struct loaded *l = arg;
+
+	l->session = lease->session;
+	l->leases++;
+	return 0;
+}
+
+static int
+on_marks(void *arg, uint64_t number, uint64_t last_event)
+{
+	struct loaded *l = arg;
+
+	l->number = number;
+	l->last_event = last_event;
+	return 0;
+}
+
+static const struct store_loader loader = { on_app, on_endpoint, on_lease,
+	on_marks };
+
+static void
+reopen(struct fixture *f, struct loaded *l)
+{
+	store_reader_close(f->reader);
+	f->reader = NULL;
+	store_close(f->store);
+	f->store = NULL;
+	assert_int_equal(store_open(f->path, &f->store), 0);
+	assert_int_equal(store_reader_open(f->store, &f->reader), 0);
+	*l = (struct loaded){ 0 };
+	assert_int_equal(store_load(f->store, &loader, l), 0);
+}
+
+static void
+test_load(void **state)
+{
+	struct fixture *f = *state;
+	struct store_op sweep = { .type = STORE_SWEEP };
+	struct loaded l;
+	uint64_t event;
+
+	put_endpoint(f, 42, true);
+	plan(f, 1, MSG_STATE_LEASED);
+	(void)outcome(f, 1, 1, 1, MSG_VERDICT_DELIVERED);
+	plan(f, 2, MSG_STATE_DUE);
+	assert_int_equal(take(f, 1, NULL, NULL), 1); /* not fresh any more */
+	event = plan(f, 3, MSG_STATE_LEASED);
+	plan(f, 4, MSG_STATE_DUE);
+	sweep.u.sweep.retention_ms = UINT64_C(1) << 40;
+	sweep.u.sweep.lease_floor = event;
+	apply(f, &sweep);
+	reopen(f, &l);
+	assert_int_equal(l.endpoints, 1);
+	assert_int_equal(l.leases, 2);
+	assert_int_equal(l.session, SESSION);
+	assert_int_equal(l.next_due_ms, NOW);
+	assert_int_equal(l.number, 42);
+	assert_int_equal(l.last_event, event + 1);
+	assert_int_equal(plan(f, 5, MSG_STATE_DUE), event + 2);
+	put_endpoint(f, 41, false); /* an older one changes nothing */
+	reopen(f, &l);
+	assert_true(l.enabled);
+}
+
+static void
+test_one_process(void **state)
+{
+	struct fixture *f = *state;
+	struct store *other = NULL;
+
+	assert_int_equal(store_open(f->path, &other), -EBUSY);
+	assert_null(other);
+}
+
+/* ---- pages -------------------------------------------------------------- */
+
+static void
+test_pages(void **state)
+{
+	struct fixture *f = *state;
+	struct msg query = { .type = MSG_QUERY,
+		.query = 1,
+		.what = MSG_QUERY_LOGS,
+		.app = 1,
+		.limit = 3 };
+	struct msg answer, row;
+	struct buf out;
+	uint8_t cursor[64];
+
+	buf_init(&out, LIMIT_MESSAGE_BYTES);
+	for (unsigned n = 1; n <= 7; n++)
+		plan(f, n, n % 2 ? MSG_STATE_LEASED : MSG_STATE_DUE);
+	(void)outcome(f, 3, 1, 1, MSG_VERDICT_DELIVERED);
+	assert_int_equal(page(f, &query, &out, &answer, &row), 3);
+	assert_true(slice_is(row.body, "{\"n\":}"));
+	assert_int_equal(row.delivery.data[11], 5); /* 7, 6, 5 */
+	assert_non_null(answer.cursor.data);
+	memcpy(cursor, answer.cursor.data, answer.cursor.len);
+	query.cursor = (struct slice){ cursor, answer.cursor.len };
+	assert_int_equal(page(f, &query, &out, &answer, &row), 3);
+	assert_int_equal(row.delivery.data[11], 2);
+	memcpy(cursor, answer.cursor.data, answer.cursor.len);
+	assert_int_equal(page(f, &query, &out, &answer, &row), 1);
+	assert_null(answer.cursor.data);
+
+	query.cursor = (struct slice){ NULL, 0 };
+	query.success = MSG_TRUE;
+	assert_int_equal(page(f, &query, &out, &answer, &row), 1);
+	assert_int_equal(row.status, 200);
+	assert_true(slice_is(row.response, "ok"));
+	query.success = MSG_ANY;
+	query.statuses = slice_text("404,200");
+	assert_int_equal(page(f, &query, &out, &answer, &row), 1);
+	query.statuses = (struct slice){ NULL, 0 };
+	query.exclude_apis = slice_text("vault,crm");
+	assert_int_equal(page(f, &query, &out, &answer, &row), 0);
+	query.exclude_apis = slice_text("vault");
+	query.event_type = slice_text("crm.contact.created");
+	query.limit = 0;
+	assert_int_equal(page(f, &query, &out, &answer, &row), 7);
+	query.app = 2;
+	assert_int_equal(page(f, &query, &out, &answer, &row), 0);
+	query.cursor = slice_text("nonsense");
+	assert_int_equal(store_page(f->reader, &query, &out), -EINVAL);
+	buf_done(&out);
+}
+
+/* An event that nobody wanted can still be looked up. */
+static void
+test_event_alone(void **state)
+{
+	struct fixture *f = *state;
+	struct msg query = {
+		.type = MSG_QUERY, .query = 1, .what = MSG_QUERY_EVENT, .app = 1
+	};
+	struct id request = custody(700);
+	struct msg answer, row;
+	struct planned p;
+	struct buf out;
+
+	buf_init(&out, LIMIT_MESSAGE_BYTES);
+	make_plan(&p, 1, MSG_STATE_DUE);
+	p.op.u.plan.count = 0;
+	p.msg.request_id = id_slice(&request);
+	apply(f, &p.op);
+	query.custody = id_slice(&p.custody);
+	assert_int_equal(page(f, &query, &out, &answer, &row), 1);
+	assert_int_equal(row.state, MSG_STATE_NONE);
+	assert_int_equal(row.subscription, 0);
+	query.custody = (struct slice){ NULL, 0 };
+	query.request_id = id_slice(&request);
+	assert_int_equal(page(f, &query, &out, &answer, &row), 1);
+	buf_done(&out);
+}
+
+/* A page ends at 1 MiB, and one large row still fits. */
+static void
+test_large_page(void **state)
+{
+	struct fixture *f = *state;
+	struct msg query = { .type = MSG_QUERY,
+		.query = 1,
+		.what = MSG_QUERY_LOGS,
+		.app = 1,
+		.limit = 10 };
+	uint8_t *body = calloc(1, LIMIT_TEMPLATE_BYTES);
+	struct msg answer, row;
+	struct buf out;
+
+	assert_non_null(body);
+	buf_init(&out, LIMIT_MESSAGE_BYTES);
+	for (unsigned n = 1; n <= 3; n++) {
+		struct planned p;
+
+		make_plan(&p, n, MSG_STATE_DUE);
+		p.msg.body = (struct slice){ body, LIMIT_TEMPLATE_BYTES };
+		apply(f, &p.op);
+	}
+	assert_int_equal(page(f, &query, &out, &answer, &row), 1);
+	assert_int_equal(row.body.len, LIMIT_TEMPLATE_BYTES);
+	assert_non_null(answer.cursor.data);
+	buf_done(&out);
+	free(body);
+}
+
+/* ---- retention ---------------------------------------------------------- */
+
+static uint32_t
+sweep(struct fixture *f, uint64_t retention_ms)
+{
+	struct store_op op = { .type = STORE_SWEEP };
+
+	op.u.sweep.retention_ms = retention_ms;
+	apply(f, &op);
+	assert_int_equal(op.result, 0);
+	return op.u.sweep.deleted;
+}
+
+static void
+test_retention(void **state)
+{
+	struct fixture *f = *state;
+	struct loaded l;
+	uint64_t last;
+
+	plan(f, 1, MSG_STATE_LEASED);
+	(void)outcome(f, 1, 1, 1, MSG_VERDICT_DELIVERED);
+	plan(f, 2, MSG_STATE_DUE);
+	plan(f, 3, MSG_STATE_HELD);
+	f->now_ms += 60000;
+	assert_int_equal(sweep(f, 60001), 0);
+	assert_int_equal(sweep(f, 60000), 2); /* 2 is live */
+	assert_int_equal(sweep(f, 60000), 0);
+	assert_log(f, 2, MSG_STATE_DUE, 0);
+	assert_int_equal(take(f, 1, NULL, NULL), 1);
+	(void)outcome(f, 2, 2, 1, MSG_VERDICT_DELIVERED);
+	assert_int_equal(sweep(f, 60000), 1);
+	reopen(f, &l);
+	last = l.last_event; /* no sequence comes back */
+	assert_int_equal(last, 3);
+	assert_int_equal(plan(f, 4, MSG_STATE_DUE), 4);
+}
+
+#define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(test_plan_twice),
+		CASE(test_dedupe),
+		CASE(test_orphan_part),
+		CASE(test_poison),
+		CASE(test_delivered_at_once),
+		CASE(test_retry_then_delivered),
+		CASE(test_old_token),
+		CASE(test_lost_leases_back_off),
+		CASE(test_garbage_outcome),
+		CASE(test_unknown_delivery),
+		CASE(test_retry_limit),
+		CASE(test_suspend_and_resume),
+		CASE(test_load),
+		CASE(test_one_process),
+		CASE(test_pages),
+		CASE(test_event_alone),
+		CASE(test_large_page),
+		CASE(test_retention),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

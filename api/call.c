@@ -251,26 +251,45 @@ call_written(struct call *c, uint64_t number, bool ingests, unsigned status,
 
 /* ---- values ----------------------------------------------------------- */
 
-/* Length of the UTF-8 character at s, or 0 (RFC 3629). */
+/* Well-formed UTF-8 by its first byte: length, and the bounds of the second
+ * byte (RFC 3629 section 4). */
+static const struct utf8_head {
+	uint8_t first, last, len, low, high;
+} utf8_heads[] = {
+	{ 0x00, 0x7f, 1, 0, 0 },
+	{ 0xc2, 0xdf, 2, 0x80, 0xbf },
+	{ 0xe0, 0xe0, 3, 0xa0, 0xbf },
+	{ 0xe1, 0xec, 3, 0x80, 0xbf },
+	{ 0xed, 0xed, 3, 0x80, 0x9f },
+	{ 0xee, 0xef, 3, 0x80, 0xbf },
+	{ 0xf0, 0xf0, 4, 0x90, 0xbf },
+	{ 0xf1, 0xf3, 4, 0x80, 0xbf },
+	{ 0xf4, 0xf4, 4, 0x80, 0x8f },
+};
+
+static bool
+is_tail(const struct utf8_head *head, const uint8_t *s)
+{
+	if (head->len > 1 && (s[1] < head->low || s[1] > head->high))
+		return false;
+	for (size_t i = 2; i < head->len; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return false;
+	return true;
+}
+
+/* Length of the character at s, or 0. */
 static size_t
 utf8_length(const uint8_t *s, size_t len)
 {
-	size_t n = s[0] < 0x80	 ? 1
-		   : s[0] < 0xc2 ? 0
-		   : s[0] < 0xe0 ? 2
-		   : s[0] < 0xf0 ? 3
-		   : s[0] < 0xf5 ? 4
-				 : 0;
+	for (size_t i = 0; i < sizeof(utf8_heads) / sizeof(*utf8_heads); i++) {
+		const struct utf8_head *head = &utf8_heads[i];
 
-	if (n == 0 || n > len)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return n;
+		if (s[0] >= head->first && s[0] <= head->last)
+			return head->len <= len && is_tail(head, s) ? head->len
+								    : 0;
+	}
+	return 0;
 }
 
 json_t *

@@ -34,17 +34,17 @@ read_arguments(struct arguments *a, int argc, char **argv)
 	};
 
 	for (int i = 0; i < argc; i++) {
-		size_t len = strcspn(argv[i], "="), n = 0;
-
-		while (n < 3 && (strlen(options[n].name) != len ||
-				    strncmp(argv[i], options[n].name, len)))
+		struct slice name = { (const uint8_t *)argv[i],
+			strcspn(argv[i], "=") };
+		size_t n = 0;
+		while (n < 3 && !slice_is(name, options[n].name))
 			n++;
 		if (n == 3) {
 			log_error("%s: unknown argument", argv[i]);
 			return -EINVAL;
 		}
-		if (argv[i][len] == '=') {
-			*options[n].value = argv[i] + len + 1;
+		if (argv[i][name.len] == '=') {
+			*options[n].value = argv[i] + name.len + 1;
 		} else if (i + 1 < argc) {
 			*options[n].value = argv[++i];
 		} else {

@@ -90,7 +90,8 @@ struct directory_connection {
 /*
  * Opens or makes the database. owner: this is the process that serves it, of
  * which there is one: -EBUSY when another has it. seal is kept by pointer.
- * -EPROTO: the file belongs to a newer version.
+ * -EPROTO: the file belongs to a newer version. -EKEYREJECTED: its secrets were
+ * sealed with another master key.
  */
 int directory_open(const char *path, const struct seal *seal, bool owner,
     struct directory **ret) SL_MUST_CHECK;

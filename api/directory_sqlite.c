@@ -432,6 +432,36 @@ see(struct directory *d, int64_t *ret)
 	return r;
 }
 
+/* Secrets that cannot be opened would make deliveries that nobody can check:
+ * better not to start. */
+static int
+check_seal(struct directory *d)
+{
+	struct buf secret;
+	sqlite3_stmt *s;
+	char what[32];
+	int r;
+
+	r = sql_prepare(d,
+	    "SELECT app, sealed FROM keys WHERE deleted_ms = 0"
+	    " ORDER BY key LIMIT 1",
+	    &s);
+	if (r < 0)
+		return r;
+	buf_init(&secret, SEAL_SECRET_MAX);
+	r = sql_step(d, s);
+	if (r > 0) {
+		(void)snprintf(what, sizeof(what), "secret:%u",
+		    (unsigned)sql_column_number(s, 0));
+		r = seal_open(d->seal, what, sql_column(s, 1), &secret);
+		if (r == -EBADMSG)
+			r = -EKEYREJECTED;
+	}
+	sqlite3_reset(s);
+	buf_done(&secret);
+	return r;
+}
+
 static int
 open_database(struct directory *d, const char *path, bool owner)
 {
@@ -451,6 +481,8 @@ open_database(struct directory *d, const char *path, bool owner)
 		    "PRAGMA temp_store = MEMORY");
 	if (r == 0)
 		r = make_schema(d);
+	if (r == 0)
+		r = check_seal(d);
 	if (r == 0 && owner)
 		r = drop_old_marks(d);
 	if (r == 0)

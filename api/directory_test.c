@@ -227,6 +227,19 @@ test_one_owner_and_a_command_beside(void **state)
 	buf_done(&key);
 }
 
+static void
+test_other_master_key(void **state)
+{
+	struct world *w = *state;
+	struct directory *other = NULL;
+	struct seal seal;
+
+	crypto_random(seal.key, sizeof(seal.key));
+	assert_int_equal(
+	    directory_open(w->path, &seal, false, &other), -EKEYREJECTED);
+	assert_null(other);
+}
+
 /* Unpacks entries as a receiver would. */
 static unsigned
 entries_of(
@@ -405,6 +418,8 @@ main(void)
 		    test_numbers_only_grow, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    test_one_owner_and_a_command_beside, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_other_master_key, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    test_change_carries_application_first, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

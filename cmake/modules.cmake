@@ -16,16 +16,19 @@ function(sl_program name)
     RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 endfunction()
 
+# Without SLUICE_TESTS its target is known, but never built and needs no cmocka.
 function(sl_test name)
-  if(NOT SLUICE_TESTS)
-    return()
-  endif()
   cmake_parse_arguments(A "" "TIMEOUT" "LIBS;SOURCES" ${ARGN})
   if(NOT A_TIMEOUT)
     set(A_TIMEOUT 60)
   endif()
   get_filename_component(folder ${CMAKE_CURRENT_SOURCE_DIR} NAME)
   add_executable(${folder}_${name}_test ${name}_test.c ${A_SOURCES})
+  if(NOT SLUICE_TESTS)
+    set_target_properties(${folder}_${name}_test PROPERTIES
+      EXCLUDE_FROM_ALL TRUE)
+    return()
+  endif()
   target_link_libraries(${folder}_${name}_test PRIVATE ${A_LIBS}
     PkgConfig::CMOCKA)
   add_test(NAME ${folder}/${name} COMMAND ${folder}_${name}_test)

@@ -273,7 +273,7 @@ class Stack:
             timeout=30,
             check=False,
         )
-        key = re.search(r"\bsk_(?:live|test)_\w+", done.stdout)
+        key = re.search(r"\bsk_(?:live|test)_\S+", done.stdout)
         assert done.returncode == 0 and key, (done.stdout, done.stderr)
         return App(self, app_id, key.group(0))
 

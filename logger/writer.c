@@ -11,9 +11,7 @@
 #include "common/log.h"
 
 struct writer {
-	struct loop *loop;
-	struct store *store;
-	struct timekeeper *time;
+	struct writer_config config;
 	pthread_t thread;
 	bool started;
 	struct mailbox in, out;
@@ -95,7 +93,8 @@ commit(struct writer *w, struct backlog *b)
 	for (;;) {
 		uint64_t began = clock_mono_us();
 
-		r = store_apply(w->store, ops, count, timekeeper_now(w->time));
+		r = store_apply(w->config.store, ops, count,
+		    timekeeper_now(w->config.time));
 		if (r == 0) {
 			count_commit(w, count, clock_mono_us() - began);
 			break;
@@ -176,20 +175,19 @@ on_done(void *arg)
 		job_of(mail)->done(job_of(mail));
 		mail = next;
 	}
+	if (w->config.after != NULL)
+		w->config.after(w->config.arg);
 }
 
 int
-writer_new(struct loop *loop, struct store *store, struct timekeeper *time,
-    struct writer **ret)
+writer_new(const struct writer_config *config, struct writer **ret)
 {
 	struct writer *w = calloc(1, sizeof(*w));
 	int r;
 
 	if (w == NULL)
 		return -ENOMEM;
-	w->loop = loop;
-	w->store = store;
-	w->time = time;
+	w->config = *config;
 	w->in.fd = -1;
 	w->out.fd = -1;
 	w->gathered_end = &w->gathered;
@@ -197,7 +195,7 @@ writer_new(struct loop *loop, struct store *store, struct timekeeper *time,
 	if (r == 0)
 		r = mailbox_init(&w->out);
 	if (r == 0)
-		r = loop_add_fd(loop, mailbox_fd(&w->out), on_done, w);
+		r = loop_add_fd(config->loop, mailbox_fd(&w->out), on_done, w);
 	if (r == 0) {
 		r = -pthread_create(&w->thread, NULL, writer_run, w);
 		w->started = r == 0;
@@ -210,6 +208,19 @@ writer_new(struct loop *loop, struct store *store, struct timekeeper *time,
 	return 0;
 }
 
+/* What the last done()s posted goes nowhere any more. */
+static void
+give_up(struct writer *w)
+{
+	while (w->gathered != NULL) {
+		struct mail *mail = w->gathered;
+
+		w->gathered = mail->next;
+		job_of(mail)->op.result = -ECANCELED;
+		job_of(mail)->done(job_of(mail));
+	}
+}
+
 void
 writer_free(struct writer *w)
 {
@@ -220,10 +231,12 @@ writer_free(struct writer *w)
 		atomic_store(&w->stopping, true);
 		mailbox_post(&w->in, &w->stop);
 		pthread_join(w->thread, NULL);
+		w->config.after = NULL;
 		on_done(w);
+		give_up(w);
 	}
 	if (w->out.fd >= 0)
-		loop_del_fd(w->loop, mailbox_fd(&w->out));
+		loop_del_fd(w->config.loop, mailbox_fd(&w->out));
 	mailbox_done(&w->in);
 	mailbox_done(&w->out);
 	free(w);

@@ -45,9 +45,17 @@ struct writer_stats {
 	uint64_t queued; /* posted and not handed back */
 };
 
-/* store and time are kept by pointer; the thread runs from now on. */
-int writer_new(struct loop *loop, struct store *store, struct timekeeper *time,
-    struct writer **ret) SL_MUST_CHECK;
+struct writer_config {
+	struct loop *loop;
+	struct store *store;
+	struct timekeeper *time;
+	loop_fn *after; /* in the loop's thread, after a run of done()s */
+	void *arg;
+};
+
+/* The thread runs from now on. */
+int writer_new(
+    const struct writer_config *config, struct writer **ret) SL_MUST_CHECK;
 /* Commits what was posted, runs its done()s, ends the thread. While the store
  * is stuck, what is queued is given up: its senders have no answer yet. */
 void writer_free(struct writer *w);

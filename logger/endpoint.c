@@ -1,0 +1,505 @@
+#include "logger/endpoint.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int
+endpoints_init(struct endpoints *e, struct schedules *schedules)
+{
+	int r;
+
+	*e = (struct endpoints){ .schedules = schedules };
+	TAILQ_INIT(&e->ready);
+	TAILQ_INIT(&e->holds);
+	TAILQ_INIT(&e->gone);
+	r = table_init(&e->apps);
+	return r < 0 ? r : table_init(&e->by_number);
+}
+
+static void
+endpoint_free(struct endpoint *p)
+{
+	free(p->url);
+	free(p->secret);
+	free(p);
+}
+
+void
+endpoints_done(struct endpoints *e)
+{
+	struct table_node *node;
+
+	while (e->by_number.count > 0 &&
+	       (node = table_next(&e->by_number, NULL)) != NULL) {
+		table_remove(&e->by_number, node);
+		endpoint_free((struct endpoint *)node);
+	}
+	while (
+	    e->apps.count > 0 && (node = table_next(&e->apps, NULL)) != NULL) {
+		table_remove(&e->apps, node);
+		free(((struct app *)node)->secret);
+		free(node);
+	}
+	table_done(&e->by_number);
+	table_done(&e->apps);
+	free(e->heap);
+}
+
+struct app *
+endpoints_app(const struct endpoints *e, uint32_t app)
+{
+	return (struct app *)table_find(&e->apps, app);
+}
+
+struct endpoint *
+endpoints_find(const struct endpoints *e, uint32_t subscription)
+{
+	return (struct endpoint *)table_find(&e->by_number, subscription);
+}
+
+/* Unchanged when memory is out. */
+static int
+set_text(struct text **text, struct slice bytes)
+{
+	struct text *fresh = NULL;
+
+	if (bytes.len > 0) {
+		fresh = malloc(sizeof(*fresh) + bytes.len);
+		if (fresh == NULL)
+			return -ENOMEM;
+		fresh->len = bytes.len;
+		memcpy(fresh->bytes, bytes.data, bytes.len);
+	}
+	free(*text);
+	*text = fresh;
+	return 0;
+}
+
+static struct slice
+text_slice(const struct text *text)
+{
+	if (text == NULL)
+		return (struct slice){ NULL, 0 };
+	return (struct slice){ text->bytes, text->len };
+}
+
+static struct app *
+need_app(struct endpoints *e, uint32_t number)
+{
+	struct app *app = endpoints_app(e, number);
+
+	if (app != NULL)
+		return app;
+	app = calloc(1, sizeof(*app));
+	if (app == NULL)
+		return NULL;
+	app->app = number;
+	TAILQ_INIT(&app->ready);
+	table_add(&e->apps, &app->node, number);
+	return app;
+}
+
+int
+endpoints_put_app(
+    struct endpoints *e, const struct msg *entry, uint64_t generation)
+{
+	struct app *app = need_app(e, (uint32_t)entry->app);
+
+	if (app == NULL)
+		return -ENOMEM;
+	app->generation = generation;
+	if (entry->number < app->number)
+		return 0;
+	app->number = entry->number;
+	app->deleted = entry->deleted;
+	return set_text(&app->secret, entry->secret);
+}
+
+int
+endpoints_load_app(struct endpoints *e, const struct store_app *from)
+{
+	struct app *app = need_app(e, from->app);
+
+	if (app == NULL)
+		return -ENOMEM;
+	app->number = from->number;
+	return set_text(&app->secret, from->secret);
+}
+
+/* Makes room for one more in the heap, so that touching cannot fail. */
+static int
+reserve_heap(struct endpoints *e)
+{
+	size_t size = e->heap_size ? e->heap_size * 2 : 64;
+	struct endpoint **heap;
+
+	if (e->by_number.count + 2 <= e->heap_size)
+		return 0;
+	heap = realloc(e->heap, size * sizeof(struct endpoint *));
+	if (heap == NULL)
+		return -ENOMEM;
+	e->heap = heap;
+	e->heap_size = size;
+	return 0;
+}
+
+static struct endpoint *
+need_endpoint(struct endpoints *e, uint32_t subscription, uint32_t app)
+{
+	struct endpoint *p = endpoints_find(e, subscription);
+
+	if (p != NULL)
+		return p;
+	if (reserve_heap(e) < 0)
+		return NULL;
+	p = calloc(1, sizeof(*p));
+	if (p == NULL)
+		return NULL;
+	p->app = need_app(e, app);
+	if (p->app == NULL) {
+		free(p);
+		return NULL;
+	}
+	p->subscription = subscription;
+	p->next_due_ms = STORE_NEVER;
+	p->schedule = e->schedules->standard;
+	window_init(&p->window);
+	table_add(&e->by_number, &p->node, subscription);
+	return p;
+}
+
+static void
+clear_hold(struct endpoints *e, struct endpoint *p)
+{
+	if (p->hold == NULL)
+		return;
+	p->hold = NULL;
+	TAILQ_REMOVE(&e->holds, p, hold_entry);
+}
+
+static void
+set_deleted(struct endpoints *e, struct endpoint *p, bool deleted)
+{
+	if (p->deleted == deleted)
+		return;
+	clear_hold(e, p);
+	p->deleted = deleted;
+	if (deleted)
+		TAILQ_INSERT_TAIL(&e->gone, p, hold_entry);
+	else
+		TAILQ_REMOVE(&e->gone, p, hold_entry);
+}
+
+static int
+set_texts(struct endpoints *e, struct endpoint *p, struct slice url,
+    struct slice secret, struct slice schedule)
+{
+	int r = set_text(&p->url, url);
+
+	if (r == 0)
+		r = set_text(&p->secret, secret);
+	p->schedule = schedules_get(e->schedules, schedule);
+	return r;
+}
+
+int
+endpoints_put(struct endpoints *e, const struct msg *entry, uint64_t generation,
+    struct endpoint **ret)
+{
+	struct endpoint *p;
+	bool was_enabled;
+
+	*ret = NULL;
+	if (entry->subscription == 0)
+		return -EINVAL;
+	p = endpoints_find(e, (uint32_t)entry->subscription);
+	if (p == NULL && entry->deleted)
+		return 0;
+	p = need_endpoint(
+	    e, (uint32_t)entry->subscription, (uint32_t)entry->app);
+	if (p == NULL)
+		return -ENOMEM;
+	p->generation = generation;
+	if (entry->number < p->number)
+		return 0;
+	if (p->hold != NULL && (entry->number > p->hold_number))
+		clear_hold(e, p);
+	p->number = entry->number;
+	*ret = p;
+	if (entry->deleted) {
+		set_deleted(e, p, true);
+		return 0;
+	}
+	was_enabled = p->enabled && !p->deleted;
+	set_deleted(e, p, false);
+	p->enabled = entry->enabled;
+	p->timeout_ms = (uint32_t)entry->timeout_ms;
+	p->rate = (uint32_t)entry->rate;
+	/* A new address, or a new start, owes nothing to the old failures. */
+	if (!slice_same(text_slice(p->url), entry->url) ||
+	    (p->enabled && !was_enabled))
+		window_init(&p->window);
+	return set_texts(e, p, entry->url, entry->secret, entry->schedule);
+}
+
+int
+endpoints_load(struct endpoints *e, const struct store_endpoint *from)
+{
+	struct endpoint *p;
+
+	if (from->deleted && from->next_due_ms == STORE_NEVER)
+		return 0;
+	p = need_endpoint(e, from->subscription, from->app);
+	if (p == NULL)
+		return -ENOMEM;
+	p->number = from->number;
+	p->enabled = from->enabled;
+	set_deleted(e, p, from->deleted);
+	p->timeout_ms = from->timeout_ms;
+	p->rate = from->rate;
+	p->success_ms = from->success_ms;
+	p->next_due_ms = from->next_due_ms;
+	p->backlogged = p->next_due_ms != STORE_NEVER;
+	p->held = from->held;
+	if (from->hold.data != NULL) {
+		char word[sizeof(p->hold_word)];
+
+		if (slice_copy(from->hold, word, sizeof(word)) < 0)
+			word[0] = '\0';
+		endpoint_set_hold(
+		    e, p, word, from->hold_delivery, from->hold_ms);
+		p->hold_number = from->hold_number;
+	}
+	return set_texts(e, p, from->url, from->secret, from->schedule);
+}
+
+void
+endpoint_delete(struct endpoints *e, struct endpoint *p)
+{
+	set_deleted(e, p, true);
+}
+
+bool
+endpoint_sends(const struct endpoint *p)
+{
+	return p->deleted || (p->enabled && p->hold == NULL);
+}
+
+void
+endpoint_set_hold(struct endpoints *e, struct endpoint *p, const char *reason,
+    struct id delivery, uint64_t at_ms)
+{
+	if (p->hold == NULL)
+		TAILQ_INSERT_TAIL(&e->holds, p, hold_entry);
+	(void)snprintf(p->hold_word, sizeof(p->hold_word), "%s", reason);
+	p->hold = p->hold_word;
+	p->hold_delivery = delivery;
+	p->hold_ms = at_ms;
+	p->hold_number = p->number;
+}
+
+void
+endpoint_due(struct endpoint *p, uint64_t due_ms)
+{
+	if (due_ms < p->next_due_ms)
+		p->next_due_ms = due_ms;
+}
+
+struct store_judge
+endpoint_judge(const struct endpoint *p)
+{
+	return (struct store_judge){
+		.success_ms = p->success_ms,
+		.failed_enough = schedule_failed_enough(p->schedule),
+		.gaps = p->schedule->gaps_ms,
+		.gap_count = p->schedule->count,
+	};
+}
+
+struct slice
+endpoint_secret(const struct endpoint *p)
+{
+	return text_slice(p->secret != NULL ? p->secret : p->app->secret);
+}
+
+struct slice
+endpoint_url(const struct endpoint *p)
+{
+	return text_slice(p->url);
+}
+
+struct slice
+endpoint_schedule(const struct endpoints *e, const struct endpoint *p)
+{
+	if (p->schedule == e->schedules->standard)
+		return (struct slice){ NULL, 0 };
+	return (struct slice){ (const uint8_t *)p->schedule->text,
+		p->schedule->len };
+}
+
+/* ---- the heap ----------------------------------------------------------- */
+
+static void
+heap_set(struct endpoints *e, size_t at, struct endpoint *p)
+{
+	e->heap[at] = p;
+	p->heap = at;
+}
+
+static void
+heap_up(struct endpoints *e, size_t at)
+{
+	struct endpoint *p = e->heap[at];
+
+	while (at > 1 && e->heap[at / 2]->wake_ms > p->wake_ms) {
+		heap_set(e, at, e->heap[at / 2]);
+		at /= 2;
+	}
+	heap_set(e, at, p);
+}
+
+static void
+heap_down(struct endpoints *e, size_t at)
+{
+	struct endpoint *p = e->heap[at];
+
+	for (;;) {
+		size_t child = at * 2;
+
+		if (child < e->heap_count &&
+		    e->heap[child + 1]->wake_ms < e->heap[child]->wake_ms)
+			child++;
+		if (child > e->heap_count ||
+		    e->heap[child]->wake_ms >= p->wake_ms)
+			break;
+		heap_set(e, at, e->heap[child]);
+		at = child;
+	}
+	heap_set(e, at, p);
+}
+
+static void
+heap_remove(struct endpoints *e, struct endpoint *p)
+{
+	size_t at = p->heap;
+	struct endpoint *last = e->heap[e->heap_count--];
+
+	p->heap = 0;
+	if (last == p)
+		return;
+	heap_set(e, at, last);
+	heap_up(e, at);
+	heap_down(e, last->heap);
+}
+
+static void
+heap_put(struct endpoints *e, struct endpoint *p, uint64_t wake_ms)
+{
+	if (p->heap != 0) {
+		if (p->wake_ms == wake_ms)
+			return;
+		heap_remove(e, p);
+	}
+	p->wake_ms = wake_ms;
+	heap_set(e, ++e->heap_count, p);
+	heap_up(e, p->heap);
+}
+
+/* ---- where it belongs --------------------------------------------------- */
+
+static void
+queue_leave(struct endpoints *e, struct endpoint *p)
+{
+	if (!p->ready)
+		return;
+	p->ready = false;
+	TAILQ_REMOVE(&p->app->ready, p, entry);
+	if (TAILQ_EMPTY(&p->app->ready)) {
+		TAILQ_REMOVE(&e->ready, p->app, entry);
+		e->ready_apps--;
+	}
+}
+
+static void
+queue_enter(struct endpoints *e, struct endpoint *p)
+{
+	if (p->ready)
+		return;
+	p->ready = true;
+	if (TAILQ_EMPTY(&p->app->ready)) {
+		TAILQ_INSERT_TAIL(&e->ready, p->app, entry);
+		e->ready_apps++;
+	}
+	TAILQ_INSERT_TAIL(&p->app->ready, p, entry);
+}
+
+/* When it is to be looked at; STORE_NEVER: when something else happens. */
+static uint64_t
+wake_time(const struct endpoint *p, uint64_t now_ms)
+{
+	uint64_t rate_ms;
+
+	if (p->busy || p->next_due_ms == STORE_NEVER)
+		return STORE_NEVER;
+	if (!endpoint_sends(p))
+		return p->next_due_ms; /* to be suspended then */
+	if (window_room(&p->window, p->out) == 0)
+		return STORE_NEVER;
+	rate_ms = window_rate_next(&p->window, p->rate, now_ms);
+	return rate_ms > p->next_due_ms ? rate_ms : p->next_due_ms;
+}
+
+void
+endpoints_touch(struct endpoints *e, struct endpoint *p, uint64_t now_ms)
+{
+	uint64_t wake_ms = wake_time(p, now_ms);
+
+	if (wake_ms <= now_ms) {
+		if (p->heap != 0)
+			heap_remove(e, p);
+		queue_enter(e, p);
+		return;
+	}
+	queue_leave(e, p);
+	if (wake_ms != STORE_NEVER)
+		heap_put(e, p, wake_ms);
+	else if (p->heap != 0)
+		heap_remove(e, p);
+}
+
+void
+endpoints_wake(struct endpoints *e, uint64_t now_ms)
+{
+	while (e->heap_count > 0 && e->heap[1]->wake_ms <= now_ms) {
+		struct endpoint *p = e->heap[1];
+
+		heap_remove(e, p);
+		endpoints_touch(e, p, now_ms);
+	}
+}
+
+static bool
+is_finished(const struct endpoint *p)
+{
+	return !p->busy && p->out == 0 && p->next_due_ms == STORE_NEVER;
+}
+
+void
+endpoints_forget(struct endpoints *e)
+{
+	struct endpoint *next;
+
+	for (struct endpoint *p = TAILQ_FIRST(&e->gone); p != NULL; p = next) {
+		next = TAILQ_NEXT(p, hold_entry);
+		if (!is_finished(p))
+			continue;
+		TAILQ_REMOVE(&e->gone, p, hold_entry);
+		queue_leave(e, p);
+		if (p->heap != 0)
+			heap_remove(e, p);
+		table_remove(&e->by_number, &p->node);
+		endpoint_free(p);
+	}
+}

@@ -1,0 +1,131 @@
+/*
+ * Applications and endpoints (subscriptions) in memory: what the directory
+ * says of them, what is out at each, and when its next delivery is due.
+ *
+ * An endpoint is ready when it has due work and room for it; ready endpoints
+ * wait in their application's queue, applications with any in the queue of
+ * all, so that dispatch.h can go round. Those with work due later stand in a
+ * heap. endpoints_touch() puts an endpoint where it belongs; call it after any
+ * change. Loop thread only.
+ */
+#ifndef SLUICE_LOGGER_ENDPOINT_H
+#define SLUICE_LOGGER_ENDPOINT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "common/attributes.h"
+#include "common/id.h"
+#include "common/msg.h"
+#include "logger/schedule.h"
+#include "logger/store.h"
+#include "logger/table.h"
+#include "logger/window.h"
+
+/* Bytes of their own, as many as they are. */
+struct text {
+	size_t len;
+	uint8_t bytes[];
+};
+
+struct endpoint;
+
+TAILQ_HEAD(endpoint_queue, endpoint);
+
+struct app {
+	struct table_node node; /* first */
+	TAILQ_ENTRY(app) entry; /* in ready, while its queue is not empty */
+	struct endpoint_queue ready;
+	uint32_t app;
+	uint64_t number;
+	uint64_t generation;
+	bool deleted;
+	uint32_t out;	     /* leases, reserved ones too */
+	struct text *secret; /* NULL: none */
+};
+
+TAILQ_HEAD(app_queue, app);
+
+struct endpoint {
+	struct table_node node; /* first */
+	TAILQ_ENTRY(endpoint) entry;
+	TAILQ_ENTRY(endpoint) hold_entry; /* in holds or gone */
+	struct app *app;
+	uint32_t subscription;
+	uint64_t number;
+	uint64_t generation;
+	bool enabled, deleted;
+	uint32_t timeout_ms, rate;
+	struct text *url, *secret;	 /* NULL: none */
+	const struct schedule *schedule; /* its own, or the default */
+
+	const char *hold; /* why the logger put it on hold; NULL: not */
+	char hold_word[32];
+	struct id hold_delivery;
+	uint64_t hold_ms, hold_number;
+
+	struct window window;
+	uint64_t success_ms;
+	uint64_t next_due_ms; /* no delivery is due earlier; STORE_NEVER */
+	bool held;	      /* it may have HELD deliveries */
+	bool busy;	      /* an operation for it is with the writer */
+	bool backlogged;      /* more was due than could be taken */
+	bool ready;	      /* in its application's queue */
+	uint32_t out;	      /* leases, reserved ones too */
+	size_t heap;	      /* place in the heap, from 1; 0: none */
+	uint64_t wake_ms;     /* its key there */
+};
+
+struct endpoints {
+	struct schedules *schedules;
+	struct table apps, by_number;
+	struct app_queue ready;
+	size_t ready_apps;
+	struct endpoint_queue holds; /* put on hold by us */
+	struct endpoint_queue gone;  /* deleted, with something left */
+	struct endpoint **heap;	     /* from 1 */
+	size_t heap_count, heap_size;
+};
+
+int endpoints_init(
+    struct endpoints *e, struct schedules *schedules) SL_MUST_CHECK;
+void endpoints_done(struct endpoints *e);
+
+struct app *endpoints_app(const struct endpoints *e, uint32_t app);
+struct endpoint *endpoints_find(
+    const struct endpoints *e, uint32_t subscription);
+/* From an ENTRY; an older one than known changes nothing, and *ret is NULL.
+ * -ENOMEM, -EINVAL. */
+int endpoints_put_app(struct endpoints *e, const struct msg *entry,
+    uint64_t generation) SL_MUST_CHECK;
+int endpoints_put(struct endpoints *e, const struct msg *entry,
+    uint64_t generation, struct endpoint **ret) SL_MUST_CHECK;
+int endpoints_load_app(
+    struct endpoints *e, const struct store_app *app) SL_MUST_CHECK;
+int endpoints_load(
+    struct endpoints *e, const struct store_endpoint *from) SL_MUST_CHECK;
+
+/* The directory has it no more. */
+void endpoint_delete(struct endpoints *e, struct endpoint *p);
+/* May it be sent to? A deleted one finishes what it has. */
+bool endpoint_sends(const struct endpoint *p);
+void endpoint_set_hold(struct endpoints *e, struct endpoint *p,
+    const char *reason, struct id delivery, uint64_t at_ms);
+/* A delivery of it is due at due_ms; STORE_NEVER is none. */
+void endpoint_due(struct endpoint *p, uint64_t due_ms);
+struct store_judge endpoint_judge(const struct endpoint *p);
+/* The sealed secret that signs for it: its own, else the application's. */
+struct slice endpoint_secret(const struct endpoint *p);
+struct slice endpoint_url(const struct endpoint *p);
+/* Absent: the default. */
+struct slice endpoint_schedule(
+    const struct endpoints *e, const struct endpoint *p);
+
+void endpoints_touch(struct endpoints *e, struct endpoint *p, uint64_t now_ms);
+/* Moves those whose time has come from the heap to the queues. */
+void endpoints_wake(struct endpoints *e, uint64_t now_ms);
+/* Forgets the deleted ones that have nothing due and nothing out. */
+void endpoints_forget(struct endpoints *e);
+
+#endif

@@ -1,0 +1,33 @@
+/*
+ * The reader: a thread that answers queries from what is committed, so that a
+ * long one holds up neither the loop nor the writer.
+ *
+ * A question belongs to the reader from reader_post() until its done(), which
+ * runs in the loop's thread. Their number is bounded by the control window
+ * granted to the apis. Questions are answered one after the other.
+ */
+#ifndef SLUICE_LOGGER_READER_H
+#define SLUICE_LOGGER_READER_H
+
+#include "common/loop.h"
+#include "common/mailbox.h"
+#include "logger/store.h"
+
+struct reader;
+
+struct question {
+	struct mail mail;
+	struct msg query; /* slices stay valid until done() */
+	struct buf page;  /* the answer, a PAGE; may say what went wrong */
+	int result;	  /* -errno when there is no page at all */
+	void (*done)(struct question *q);
+};
+
+/* after: in the loop's thread, after a run of done()s. */
+int reader_new(struct loop *loop, struct store *store, loop_fn *after,
+    void *arg, struct reader **ret) SL_MUST_CHECK;
+/* Waits for the question being answered; the rest get -ECANCELED. */
+void reader_free(struct reader *r);
+void reader_post(struct reader *r, struct question *q);
+
+#endif

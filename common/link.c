@@ -471,6 +471,7 @@ link_metrics(const struct link *l, struct buf *out)
 		{ "returned_total", "counter", s->returned },
 		{ "resets_in_total", "counter", s->resets_in },
 		{ "resets_out_total", "counter", s->resets_out },
+		{ "resumed_total", "counter", s->resumed },
 		{ "refusals_total", "counter", s->refusals },
 		{ "ups_total", "counter", s->ups },
 		{ "downs_total", "counter", s->downs },

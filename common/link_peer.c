@@ -9,16 +9,17 @@
 
 /* ---- up and down ------------------------------------------------------- */
 
-/* Texts of peers are shown to people: nothing but printable ASCII. */
+/* Texts of peers are shown to people: printable ASCII, no quotes. */
 static void
 copy_text(struct slice from, char *text, size_t size)
 {
 	size_t len = from.len < size - 1 ? from.len : size - 1;
 
-	for (size_t i = 0; i < len; i++)
-		text[i] = from.data[i] > ' ' && from.data[i] < 0x7f
-			      ? (char)from.data[i]
-			      : (from.data[i] == ' ' ? ' ' : '?');
+	for (size_t i = 0; i < len; i++) {
+		char c = (char)from.data[i];
+
+		text[i] = c >= ' ' && c < 0x7f && c != '"' ? c : '?';
+	}
 	text[len] = '\0';
 }
 
@@ -98,6 +99,18 @@ link_peer_down(struct link_peer *p, const char *why)
 	if (p->conn != NULL)
 		p->conn->peer = NULL;
 	link_peer_free(p);
+}
+
+/* The other side has received up to seq; it goes on from there. */
+static void
+resumed(struct link_peer *p, uint64_t seq)
+{
+	log_info("link resumed peer=%s stage=%s session=%016llx received=%llu "
+		 "open=%zu",
+	    p->instance, stage_name(p->stage), (unsigned long long)p->session,
+	    (unsigned long long)seq, p->out.items.count);
+	p->link->stats.resumed++;
+	link_out_rewind(p, seq);
 }
 
 /* ---- garbage ----------------------------------------------------------- */
@@ -308,7 +321,10 @@ resume(struct hello *h, struct link_peer *p)
 	if (send_welcome(h, p->in.received, 0) < 0)
 		return;
 	bind_route(p, h->path);
-	link_out_rewind(p, fresh ? 0 : h->m->seq);
+	if (!fresh)
+		resumed(p, h->m->seq);
+	else
+		link_out_rewind(p, 0);
 	link_in_repeat(p);
 }
 
@@ -534,7 +550,7 @@ on_welcome(struct link_conn *c, const struct msg *m)
 	p->ready = true;
 	p->blocked = false;
 	p->last_ms = loop_now_ms(c->link->loop);
-	link_out_rewind(p, m->seq);
+	resumed(p, m->seq);
 	link_in_repeat(p);
 }
 

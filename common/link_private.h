@@ -165,6 +165,7 @@ struct link_stats {
 	uint64_t messages_in, messages_out, repeated_in, repeated_out;
 	uint64_t completed, refused, returned;
 	uint64_t resets_in, resets_out, refusals, ups, downs;
+	uint64_t resumed;
 };
 
 struct link_auth;

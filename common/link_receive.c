@@ -356,18 +356,21 @@ ack_send(struct ack *a)
 static void
 ack_range(struct ack *a, struct link_range range)
 {
-	struct msg r = {
-		.type = MSG_RANGE, .seq = range.seq, .count = range.count
-	};
+	while (range.count > 0) {
+		struct msg r = { .type = MSG_RANGE,
+			.seq = range.seq,
+			.count = range.count < UINT32_MAX ? range.count
+							  : UINT32_MAX };
 
-	if (range.count == 0)
-		return;
-	if (a->ranges == LINK_RECORDS_MAX)
-		ack_send(a);
-	if (msg_pack_record(&r, &a->peer->link->list) < 0)
-		a->failed = true;
-	else
-		a->ranges++;
+		if (a->ranges == LINK_RECORDS_MAX)
+			ack_send(a);
+		if (msg_pack_record(&r, &a->peer->link->list) < 0)
+			a->failed = true;
+		else
+			a->ranges++;
+		range.seq += r.count;
+		range.count -= r.count;
+	}
 }
 
 static void

@@ -31,10 +31,16 @@ notice_apply(struct directory *d, const struct msg *notice, bool *ret_changed)
 		return 0; /* deleted: its mark is on the way or there */
 	if (r < 0)
 		return r;
-	/* One that is disabled already has been answered, or will be; one that
-	 * was touched later is answered by that change. */
-	if (!hook.enabled || hook.touched > notice->number)
+	/* A later change that says so is the answer, and on its way. */
+	if (hook.touched > notice->number ||
+	    (!hook.enabled && hook.number > notice->number))
 		return 0;
+	if (!hook.enabled) {
+		/* Held by what came back after it was disabled: nothing is
+		 * different, but the logger waits for a change. */
+		*ret_changed = true;
+		return directory_hook_set(d, &hook, false);
+	}
 	hook.enabled = false;
 	(void)snprintf(hook.reason, sizeof(hook.reason), "%s",
 	    published_reason(notice->reason));

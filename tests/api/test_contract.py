@@ -342,7 +342,7 @@ def test_notice_disables(alone, logger):
     )
     stale = logger.changes()[-1]["number"]
     before = len(logger.changes())
-    notice(logger, entry, stale)  # said again: nothing more happens
+    notice(logger, entry, entry["number"])  # said again: nothing more happens
     assert len(logger.changes()) == before
 
     data = app.call("PATCH", path, {"status": "enabled"}).json()["data"]
@@ -350,6 +350,12 @@ def test_notice_disables(alone, logger):
     notice(logger, entry, stale)  # about the time before it was enabled
     assert app.call("GET", path).json()["data"]["status"] == "enabled"
     notice(logger, entry, logger.changes()[-1]["number"], "usage_limit")
+    data = app.call("GET", path).json()["data"]
+    assert data["disabled_reason"] == "usage_limit"
+    # Held once more by what came back late: answered, nothing else changes.
+    number = logger.changes()[-1]["number"]
+    notice(logger, entry, number, "retry_limit")
+    wait_until(lambda: logger.changes()[-1]["number"] > number, 10, "an answer")
     data = app.call("GET", path).json()["data"]
     assert data["disabled_reason"] == "usage_limit"
     notice(logger, {"subscription": 999, "app": 1}, stale)  # nobody's

@@ -12,6 +12,7 @@
 
 /* Descriptors beside the connections: link, admin port, eventfds, DNS. */
 #define FILES_BESIDE 128
+#define SLOTS_MIN 16
 /* Of SLUICE_DRAIN, for the outcomes of what was cut to be acked. */
 #define DRAIN_END_MS 2000
 
@@ -23,27 +24,27 @@ struct deliverer {
 	bool curl;
 };
 
-/* Slots that the limit of open files allows; each may keep a connection and a
- * quarter more are kept idle (transfer.c). */
+/* Slots that the limit of open files allows: each thread keeps a quarter more
+ * connections than it may have in flight (transfer.c). */
 static unsigned
-usable_slots(uint64_t wanted)
+usable_slots(const struct config *config)
 {
+	uint64_t wanted = config->deliverer_slots, most;
+	uint64_t threads = config->deliverer_threads + TRANSFER_APART;
 	struct rlimit limit;
-	uint64_t most;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return (unsigned)wanted;
 	limit.rlim_cur = limit.rlim_max;
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
-	    limit.rlim_cur == RLIM_INFINITY ||
-	    limit.rlim_cur >= wanted * 3 + FILES_BESIDE)
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return (unsigned)wanted;
-	most = limit.rlim_cur > FILES_BESIDE + 48
-		   ? (limit.rlim_cur - FILES_BESIDE) / 3
-		   : 16;
+	most = limit.rlim_cur < FILES_BESIDE
+		   ? 0
+		   : (limit.rlim_cur - FILES_BESIDE) / threads * 4 / 5;
 	if (most >= wanted)
 		return (unsigned)wanted;
+	most = most < SLOTS_MIN ? SLOTS_MIN : most;
 	log_warn("the limit of open files allows %llu of %llu "
 		 "SLUICE_DELIVERER_SLOTS",
 	    (unsigned long long)most, (unsigned long long)wanted);
@@ -119,7 +120,7 @@ open_courier(struct proc *p, struct deliverer *d)
 				       : NULL,
 		    .plain_tcp = config->link_plain },
 		.transfers = { .threads = (unsigned)config->deliverer_threads,
-		    .slots = usable_slots(config->deliverer_slots),
+		    .slots = usable_slots(config),
 		    .timeout_ms = config->delivery_timeout_ms,
 		    .connect_timeout_ms = config->connect_timeout_ms,
 		    .ssrf = d->ssrf,

@@ -33,8 +33,8 @@ struct worker {
 };
 
 struct transfers {
-	struct worker workers[TRANSFER_THREADS_MAX + 1];
-	unsigned count; /* the last one carries what goes alone */
+	struct worker workers[TRANSFER_THREADS_MAX + TRANSFER_APART];
+	unsigned count, carriers; /* carriers, then troubled, then alone */
 	struct mailbox back;
 	atomic_bool draining, aborting, stopping;
 };
@@ -347,13 +347,12 @@ run(void *arg)
 }
 
 static int
-worker_start(struct worker *w, struct transfers *ts, unsigned slots,
+worker_start(struct worker *w, const char *name, unsigned slots,
     const struct transfers_config *config)
 {
 	sigset_t all, before;
 	int r;
 
-	w->owner = ts;
 	w->max_in_flight = slots;
 	w->waiting_end = &w->waiting;
 	w->config = (struct easy_config){ .ssrf = config->ssrf,
@@ -376,6 +375,8 @@ worker_start(struct worker *w, struct transfers *ts, unsigned slots,
 	r = pthread_create(&w->thread, NULL, run, w);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	w->running = r == 0;
+	if (w->running)
+		(void)pthread_setname_np(w->thread, name);
 	return -r;
 }
 
@@ -391,14 +392,18 @@ transfers_new(
 		return -ENOMEM;
 	if (threads == 0 || threads > TRANSFER_THREADS_MAX)
 		threads = 1;
-	for (unsigned i = 0; i <= threads; i++)
-		ts->workers[i].in.fd = -1;
-	ts->count = threads + 1;
+	ts->carriers = threads;
+	ts->count = threads + TRANSFER_APART;
+	for (unsigned i = 0; i < ts->count; i++)
+		ts->workers[i] =
+		    (struct worker){ .owner = ts, .in = { .fd = -1 } };
 	r = mailbox_init(&ts->back);
-	for (unsigned i = 0; r == 0 && i < threads; i++)
-		r = worker_start(&ts->workers[i], ts, config->slots, config);
-	if (r == 0)
-		r = worker_start(&ts->workers[threads], ts, 1, config);
+	for (unsigned i = 0; r == 0 && i < ts->count; i++)
+		r = worker_start(&ts->workers[i],
+		    i < threads	   ? "carrier"
+		    : i == threads ? "troubled"
+				   : "alone",
+		    i == threads + 1 ? 1 : config->slots, config);
 	if (r < 0) {
 		transfers_stop(ts);
 		transfers_free(ts);
@@ -411,9 +416,12 @@ transfers_new(
 void
 transfers_post(struct transfers *ts, struct transfer *t)
 {
-	unsigned carriers = ts->count - 1;
-	unsigned at = t->alone ? carriers : t->pin % carriers;
+	unsigned at = t->pin % ts->carriers;
 
+	if (t->alone)
+		at = ts->carriers + 1;
+	else if (t->troubled)
+		at = ts->carriers;
 	mailbox_post(&ts->workers[at].in, &t->mail);
 }
 

@@ -37,6 +37,7 @@
 #define TRANSFER_YOUNG 128
 #define TRANSFER_YOUNG_MS 50
 #define TRANSFER_THREADS_MAX 16
+#define TRANSFER_APART 2 /* threads beside them: troubled, alone */
 
 /* The right of a session to start POSTs. Written by the loop's thread. */
 struct fence {
@@ -57,7 +58,7 @@ struct transfer {
 	struct mail mail; /* first, so that one is the other */
 	/* What to do. Nothing of it changes until the transfer is back. */
 	bool probe; /* goes first; carries no idempotency key */
-	bool alone;
+	bool alone, troubled;
 	uint32_t app;
 	uint32_t pin;
 	uint64_t timeout_ms; /* 0: the default */
@@ -80,7 +81,7 @@ struct transfer {
 
 struct transfers_config {
 	unsigned threads;
-	unsigned slots; /* of all threads together */
+	unsigned slots; /* at once in one thread */
 	uint64_t timeout_ms;
 	uint64_t connect_timeout_ms;
 	const struct ssrf *ssrf; /* kept by pointer */

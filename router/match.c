@@ -8,34 +8,12 @@
 #include <uthash.h>
 
 #include "common/crypto.h"
+#include "router/index.h"
 #include "router/scopes.h"
 
-/* How a pattern is kept: its kind and the text it is found by. */
-enum pattern {
-	PATTERN_NAME,  /* the event type */
-	PATTERN_BELOW, /* crm.contact of crm.contact.* */
-	PATTERN_ALL,   /* the subscription's API of * */
-};
-
-/* Application, kind, text; what a slot is found by. */
-#define KEY_HEAD 5
-#define KEY_MAX (KEY_HEAD + LIMIT_TYPE_TEXT)
-
-struct key {
-	uint8_t bytes[KEY_MAX];
-	size_t len;
-};
-
-/* All the subscriptions with one pattern, in no order. */
-struct slot {
-	UT_hash_handle hh;
-	struct member {
-		struct subscription *subscription;
-		uint32_t place; /* in its places */
-	} * members;
-	uint32_t count, cap;
-	uint8_t key[];
-};
+/* Patterns that one subscription may join by the values of its scopes; with
+ * more it joins without them, and is asked about every event. */
+#define VALUED_MAX 4096
 
 struct subscription {
 	UT_hash_handle hh;
@@ -45,17 +23,12 @@ struct subscription {
 	uint64_t seen;			  /* the newest match that found it */
 	uint8_t digest[CRYPTO_HASH_SIZE]; /* of what it asks for */
 	struct scopes *scopes;
-	struct place {
-		struct slot *slot;
-		uint32_t member; /* in its members */
-	} * places;
-	uint32_t place_count;
+	struct places places;
 };
 
 struct match {
-	struct slot *slots;
+	struct index *index;
 	struct subscription *subscriptions;
-	size_t below; /* memberships of the kind PATTERN_BELOW */
 	uint64_t matches;
 };
 
@@ -83,72 +56,6 @@ targets_add(struct targets *t, uint32_t number)
 	return 0;
 }
 
-/* ---- slots ------------------------------------------------------------ */
-
-static void
-key_set(struct key *k, uint32_t app, enum pattern kind, struct slice text)
-{
-	memcpy(k->bytes, &app, sizeof(app));
-	k->bytes[KEY_HEAD - 1] = (uint8_t)kind;
-	if (text.len > 0)
-		memcpy(k->bytes + KEY_HEAD, text.data, text.len);
-	k->len = KEY_HEAD + text.len;
-}
-
-static struct slot *
-find_slot(const struct match *m, const struct key *k)
-{
-	struct slot *s;
-
-	HASH_FIND(hh, m->slots, k->bytes, k->len, s);
-	return s;
-}
-
-static struct slot *
-make_slot(struct match *m, const struct key *k)
-{
-	struct slot *s = find_slot(m, k);
-
-	if (s != NULL)
-		return s;
-	s = calloc(1, sizeof(*s) + k->len);
-	if (s == NULL)
-		return NULL;
-	memcpy(s->key, k->bytes, k->len);
-	HASH_ADD_KEYPTR(hh, m->slots, s->key, k->len, s);
-	if (s->hh.tbl == NULL) { /* no memory for the table */
-		free(s);
-		return NULL;
-	}
-	return s;
-}
-
-static void
-drop_slot_if_empty(struct match *m, struct slot *s)
-{
-	if (s->count > 0)
-		return;
-	HASH_DELETE(hh, m->slots, s);
-	free(s->members);
-	free(s);
-}
-
-static struct member *
-add_member(struct slot *s)
-{
-	if (s->count == s->cap) {
-		uint32_t cap = s->cap == 0 ? 1 : 2 * s->cap;
-		struct member *members =
-		    realloc(s->members, cap * sizeof(*members));
-
-		if (members == NULL)
-			return NULL;
-		s->members = members;
-		s->cap = cap;
-	}
-	return &s->members[s->count++];
-}
-
 /* ---- subscriptions ---------------------------------------------------- */
 
 static struct subscription *
@@ -160,56 +67,12 @@ find_subscription(const struct match *m, uint32_t number)
 	return s;
 }
 
-static int
-join(struct match *m, struct subscription *s, enum pattern kind,
-    struct slice text)
-{
-	struct key key;
-	struct slot *slot;
-	struct member *member;
-
-	if (text.len > LIMIT_TYPE_TEXT)
-		return 0; /* longer than any event type */
-	key_set(&key, s->app, kind, text);
-	slot = make_slot(m, &key);
-	if (slot == NULL)
-		return -ENOMEM;
-	if (slot->count > 0 && slot->members[slot->count - 1].subscription == s)
-		return 0; /* named twice */
-	member = add_member(slot);
-	if (member == NULL) {
-		drop_slot_if_empty(m, slot);
-		return -ENOMEM;
-	}
-	*member = (struct member){ s, s->place_count };
-	s->places[s->place_count++] = (struct place){ slot, slot->count - 1 };
-	m->below += kind == PATTERN_BELOW;
-	return 0;
-}
-
-/* Leaves every slot; the last member of each takes the free place. */
-static void
-leave_all(struct match *m, struct subscription *s)
-{
-	for (uint32_t i = 0; i < s->place_count; i++) {
-		struct slot *slot = s->places[i].slot;
-		struct member *hole = &slot->members[s->places[i].member];
-
-		*hole = slot->members[--slot->count];
-		hole->subscription->places[hole->place].member =
-		    s->places[i].member;
-		m->below -= slot->key[KEY_HEAD - 1] == PATTERN_BELOW;
-		drop_slot_if_empty(m, slot);
-	}
-	free(s->places);
-	s->places = NULL;
-	s->place_count = 0;
-}
-
 static void
 remove_subscription(struct match *m, struct subscription *s)
 {
-	leave_all(m, s);
+	index_leave(m->index, &s->places);
+	/* s is in the table and not freed yet:
+	 * NOLINTNEXTLINE(clang-analyzer-*) */
 	HASH_DELETE(hh, m->subscriptions, s);
 	scopes_free(s->scopes);
 	free(s);
@@ -247,35 +110,79 @@ take_name(struct slice *list)
 	return name;
 }
 
+/* How a subscription joins: the values of the first attribute of its scopes,
+ * so that events with other values never meet it. */
+struct joining {
+	struct match *match;
+	struct subscription *subscription;
+	uint8_t tag; /* 0: without values */
+	const struct slice *values;
+	size_t value_count;
+};
+
 static int
-join_name(struct match *m, struct subscription *s, struct slice name,
-    struct slice api)
+join(const struct joining *j, enum pattern_kind kind, struct slice text)
+{
+	struct pattern p = { .app = j->subscription->app,
+		.kind = kind,
+		.tag = j->tag,
+		.text = text };
+	struct places *who = &j->subscription->places;
+	int r = 0;
+
+	if (j->tag == 0)
+		return index_join(j->match->index, &p, who);
+	for (size_t i = 0; i < j->value_count && r == 0; i++) {
+		p.value = j->values[i];
+		r = index_join(j->match->index, &p, who);
+	}
+	return r;
+}
+
+static int
+join_name(const struct joining *j, struct slice name, struct slice api)
 {
 	if (name.len == 0)
 		return 0;
 	if (slice_is(name, "*"))
-		return join(m, s, PATTERN_ALL, api);
+		return join(j, PATTERN_ALL, api);
 	if (name.len > 2 && memcmp(name.data + name.len - 2, ".*", 2) == 0) {
 		name.len -= 2;
-		return join(m, s, PATTERN_BELOW, name);
+		return join(j, PATTERN_BELOW, name);
 	}
-	return join(m, s, PATTERN_NAME, name);
+	return join(j, PATTERN_NAME, name);
+}
+
+static size_t
+count_names(struct slice list)
+{
+	size_t names = 1;
+
+	for (size_t i = 0; i < list.len; i++)
+		names += list.data[i] == ',';
+	return names;
+}
+
+static uint8_t
+tag_of(enum attribute attribute)
+{
+	return (uint8_t)(attribute + 1);
 }
 
 static int
 join_all(struct match *m, struct subscription *s, const struct msg *entry)
 {
+	struct joining j = { .match = m, .subscription = s };
 	struct slice list = entry->events;
-	size_t names = 1;
+	enum attribute first =
+	    scopes_first(s->scopes, &j.values, &j.value_count);
 	int r = 0;
 
-	for (size_t i = 0; i < list.len; i++)
-		names += list.data[i] == ',';
-	s->places = calloc(names, sizeof(*s->places));
-	if (s->places == NULL)
-		return -ENOMEM;
+	if (first != ATTRIBUTE_MAX &&
+	    j.value_count * count_names(list) <= VALUED_MAX)
+		j.tag = tag_of(first);
 	while (list.len > 0 && r == 0)
-		r = join_name(m, s, take_name(&list), entry->unified_api);
+		r = join_name(&j, take_name(&list), entry->unified_api);
 	return r;
 }
 
@@ -301,6 +208,7 @@ make_subscription(struct match *m, uint32_t number)
 	if (s == NULL)
 		return NULL;
 	s->number = number;
+	s->places.owner = s;
 	HASH_ADD(hh, m->subscriptions, number, sizeof(s->number), s);
 	if (s->hh.tbl == NULL) {
 		free(s);
@@ -325,7 +233,7 @@ put_subscription(struct match *m, const struct msg *entry, uint64_t generation)
 	s->generation = generation;
 	if (memcmp(s->digest, digest, sizeof(digest)) == 0)
 		return 0;
-	leave_all(m, s);
+	index_leave(m->index, &s->places);
 	scopes_free(s->scopes);
 	s->scopes = NULL;
 	s->app = (uint32_t)entry->app;
@@ -342,7 +250,16 @@ put_subscription(struct match *m, const struct msg *entry, uint64_t generation)
 struct match *
 match_new(void)
 {
-	return calloc(1, sizeof(struct match));
+	struct match *m = calloc(1, sizeof(*m));
+
+	if (m == NULL)
+		return NULL;
+	m->index = index_new();
+	if (m->index == NULL) {
+		free(m);
+		return NULL;
+	}
+	return m;
 }
 
 void
@@ -351,6 +268,7 @@ match_free(struct match *m)
 	if (m == NULL)
 		return;
 	match_sweep(m, UINT64_MAX);
+	index_free(m->index);
 	free(m);
 }
 
@@ -398,26 +316,43 @@ struct question {
 };
 
 static int
-look_up(const struct question *q, enum pattern kind, struct slice text)
+add_members(const struct question *q, const struct members *found)
 {
-	struct key key;
-	const struct slot *slot;
+	uint64_t match = q->match->matches;
 
-	if (text.len > LIMIT_TYPE_TEXT)
-		return 0;
-	key_set(&key, (uint32_t)q->event->app, kind, text);
-	slot = find_slot(q->match, &key);
-	for (uint32_t i = 0; slot != NULL && i < slot->count; i++) {
-		struct subscription *s = slot->members[i].subscription;
+	for (uint32_t i = 0; found != NULL && i < found->count; i++) {
+		struct subscription *s = found->at[i].who->owner;
 
-		if (s->seen == q->match->matches ||
+		if (s->seen == match ||
 		    !scopes_allow(s->scopes, q->event, q->api))
 			continue;
-		s->seen = q->match->matches;
+		s->seen = match;
 		if (targets_add(q->targets, s->number) < 0)
 			return -ENOMEM;
 	}
 	return 0;
+}
+
+/* Those who joined without values, and by each attribute that is in use. */
+static int
+look_up(const struct question *q, enum pattern_kind kind, struct slice text)
+{
+	const struct index *index = q->match->index;
+	struct pattern p = {
+		.app = (uint32_t)q->event->app, .kind = kind, .text = text
+	};
+	int r = 0;
+
+	if (index_count(index, kind, 0) > 0)
+		r = add_members(q, index_find(index, &p));
+	for (unsigned a = 0; a < ATTRIBUTE_MAX && r == 0; a++) {
+		p.tag = tag_of((enum attribute)a);
+		if (index_count(index, kind, p.tag) == 0)
+			continue;
+		p.value = scopes_value((enum attribute)a, q->event, q->api);
+		r = add_members(q, index_find(index, &p));
+	}
+	return r;
 }
 
 /* crm.contact and crm of crm.contact.created. */
@@ -427,8 +362,6 @@ look_up_below(const struct question *q)
 	struct slice type = q->event->event_type;
 	int r = 0;
 
-	if (q->match->below == 0)
-		return 0;
 	for (size_t i = type.len; i-- > 0 && r == 0;)
 		if (type.data[i] == '.')
 			r = look_up(

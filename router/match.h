@@ -10,8 +10,9 @@
  * logger holds what a disabled one gets.
  *
  * An event costs one look-up for its name, one per dot in it and three for
- * `*`, whatever the number of subscriptions that do not match. One that
- * matches in several ways is given once. One thread.
+ * `*`, and as many for each attribute by which some scopes narrow, whatever
+ * the number of subscriptions that do not match. One that matches in several
+ * ways is given once. One thread.
  */
 #ifndef SLUICE_ROUTER_MATCH_H
 #define SLUICE_ROUTER_MATCH_H

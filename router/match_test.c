@@ -24,16 +24,21 @@ tear_down(void **state)
 	return 0;
 }
 
+/* What a subscription asks for, without its scopes. */
+struct wish {
+	uint64_t app, number;
+	const char *api, *events;
+};
+
 static int
-put_in(struct match *m, uint64_t app, uint64_t number, const char *api,
-    const char *events, const char *scopes, uint64_t generation)
+put_in(struct match *m, struct wish w, const char *scopes, uint64_t generation)
 {
 	struct msg e = { .type = MSG_ENTRY,
 		.kind = MSG_ENTRY_SUBSCRIPTION,
-		.app = app,
-		.subscription = number,
-		.unified_api = slice_text(api),
-		.events = slice_text(events),
+		.app = w.app,
+		.subscription = w.number,
+		.unified_api = slice_text(w.api),
+		.events = slice_text(w.events),
 		.scopes = slice_text(scopes) };
 
 	return match_entry(m, &e, generation);
@@ -42,7 +47,8 @@ put_in(struct match *m, uint64_t app, uint64_t number, const char *api,
 static void
 put(struct match *m, uint64_t number, const char *api, const char *events)
 {
-	assert_int_equal(put_in(m, 1, number, api, events, NULL, 1), 0);
+	assert_int_equal(
+	    put_in(m, (struct wish){ 1, number, api, events }, NULL, 1), 0);
 }
 
 static void
@@ -194,21 +200,88 @@ test_scopes(void **state)
 {
 	struct match *m = *state;
 
-	assert_int_equal(
-	    put_in(m, 1, 1, "crm", "*", "{\"consumer_id\":[\"a\",\"b\"]}", 1),
+	assert_int_equal(put_in(m, (struct wish){ 1, 1, "crm", "*" },
+			     "{\"consumer_id\":[\"a\",\"b\"]}", 1),
 	    0);
-	assert_int_equal(
-	    put_in(m, 1, 2, "crm", "*", "{\"consumer_id\":[\"b\"]}", 1), 0);
-	assert_int_equal(
-	    put_in(m, 1, 3, "crm", "*", "{\"unified_api\":[\"crm\"]}", 1), 0);
+	assert_int_equal(put_in(m, (struct wish){ 1, 2, "crm", "*" },
+			     "{\"consumer_id\":[\"b\"]}", 1),
+	    0);
+	assert_int_equal(put_in(m, (struct wish){ 1, 3, "crm", "*" },
+			     "{\"unified_api\":[\"crm\"]}", 1),
+	    0);
 	/* Nobody can say what this lets through: nothing. */
-	assert_int_equal(
-	    put_in(m, 1, 4, "crm", "*", "{\"colour\":[\"b\"]}", 1), -EINVAL);
+	assert_int_equal(put_in(m, (struct wish){ 1, 4, "crm", "*" },
+			     "{\"colour\":[\"b\"]}", 1),
+	    -EINVAL);
 	assert_string_equal(found(m, 1, "crm.contact.created", "crm"), "1 3");
 	assert_string_equal(found(m, 1, "crm.contact.created", NULL), "1 3");
 	assert_int_equal(match_count(m), 4);
 	put(m, 4, "crm", "*");
 	assert_string_equal(found(m, 1, "crm.contact.created", "crm"), "1 3 4");
+}
+
+/* Scopes are part of how a subscription is found, not only a filter. */
+static void
+test_scoped_patterns(void **state)
+{
+	struct match *m = *state;
+	const char *a = "{\"consumer_id\":[\"a\",\"x\",\"a\"]}";
+	const char *none = "{\"consumer_id\":[]}";
+	const char *both = "{\"consumer_id\":[\"a\"],\"service_id\":[\"s\"]}";
+	const char *empty = "{\"service_id\":[\"\"]}";
+
+	assert_int_equal(
+	    put_in(m, (struct wish){ 1, 1, "crm", "*,crm.*,crm.a.b,crm.a.b" },
+		a, 1),
+	    0);
+	assert_int_equal(
+	    put_in(m, (struct wish){ 1, 2, "crm", "crm.a.*" }, a, 1), 0);
+	assert_int_equal(
+	    put_in(m, (struct wish){ 1, 3, "crm", "*" }, none, 1), 0);
+	assert_int_equal(
+	    put_in(m, (struct wish){ 1, 4, "crm", "*" }, both, 1), 0);
+	assert_int_equal(
+	    put_in(m, (struct wish){ 1, 5, "crm", "crm.a.b" }, empty, 1), 0);
+	assert_string_equal(found(m, 1, "crm.a.b", "crm"), "1 2 5");
+	assert_string_equal(found(m, 1, "crm.c.b", "crm"), "1");
+	assert_int_equal(
+	    put_in(m, (struct wish){ 1, 2, "crm", "crm.a.*" }, both, 2), 0);
+	take_out(m, 1);
+	assert_string_equal(found(m, 1, "crm.a.b", "crm"), "5");
+	assert_int_equal(
+	    put_in(m, (struct wish){ 1, 4, "crm", "*" }, NULL, 2), 0);
+	assert_string_equal(found(m, 1, "crm.a.b", "crm"), "4 5");
+	match_sweep(m, 3);
+	assert_string_equal(found(m, 1, "crm.a.b", "crm"), "");
+}
+
+/* So many values and names that they are not spread over the index. */
+static void
+test_huge_scopes(void **state)
+{
+	enum { VALUES = 1000, NAMES = 10 };
+	struct match *m = *state;
+	struct buf scopes, events;
+
+	buf_init(&scopes, LIMIT_SCOPES_TEXT);
+	buf_init(&events, LIMIT_EVENTS_TEXT);
+	assert_int_equal(buf_add_text(&scopes, "{\"consumer_id\":["), 0);
+	for (unsigned i = 0; i < VALUES; i++)
+		assert_int_equal(buf_addf(&scopes, "\"c%u\",", i), 0);
+	assert_int_equal(buf_add(&scopes, "\"a\"]}", 6), 0);
+	for (unsigned i = 0; i < NAMES; i++)
+		assert_int_equal(buf_addf(&events, "crm.e%u.made,", i), 0);
+	assert_int_equal(buf_add(&events, "", 1), 0);
+	assert_int_equal(
+	    put_in(m, (struct wish){ 1, 1, "crm", (char *)events.data },
+		(char *)scopes.data, 1),
+	    0);
+	assert_string_equal(found(m, 1, "crm.e7.made", "crm"), "1");
+	assert_string_equal(found(m, 1, "crm.e10.made", "crm"), "");
+	take_out(m, 1);
+	assert_string_equal(found(m, 1, "crm.e7.made", "crm"), "");
+	buf_done(&scopes);
+	buf_done(&events);
 }
 
 static void
@@ -220,11 +293,16 @@ test_sweep_and_applications(void **state)
 		.app = 1,
 		.deleted = true };
 
-	assert_int_equal(put_in(m, 1, 1, "crm", "*", NULL, 1), 0);
-	assert_int_equal(put_in(m, 1, 2, "crm", "*", NULL, 1), 0);
-	assert_int_equal(put_in(m, 2, 3, "crm", "*", NULL, 1), 0);
-	assert_int_equal(put_in(m, 1, 2, "crm", "*", NULL, 2), 0);
-	assert_int_equal(put_in(m, 2, 3, "crm", "*", NULL, 2), 0);
+	assert_int_equal(
+	    put_in(m, (struct wish){ 1, 1, "crm", "*" }, NULL, 1), 0);
+	assert_int_equal(
+	    put_in(m, (struct wish){ 1, 2, "crm", "*" }, NULL, 1), 0);
+	assert_int_equal(
+	    put_in(m, (struct wish){ 2, 3, "crm", "*" }, NULL, 1), 0);
+	assert_int_equal(
+	    put_in(m, (struct wish){ 1, 2, "crm", "*" }, NULL, 2), 0);
+	assert_int_equal(
+	    put_in(m, (struct wish){ 2, 3, "crm", "*" }, NULL, 2), 0);
 	match_sweep(m, 2);
 	assert_string_equal(found(m, 1, "crm.contact.created", "crm"), "2");
 	assert_string_equal(found(m, 2, "crm.contact.created", "crm"), "3");
@@ -273,6 +351,9 @@ test_against_a_plain_list(void **state)
 	enum { NUMBERS = 24, ROUNDS = 20000 };
 	static const char *const texts[] = { "a.b.c", "a.b.c,a.b.d", "a.b.*",
 		"a.*,a.b.c", "a.b.d", "x.y.z,a.b.*,a.b.c" };
+	static const char *const scopes[] = { NULL, NULL,
+		"{\"consumer_id\":[\"a\",\"b\"]}",
+		"{\"consumer_id\":[\"b\"]}" };
 	static const bool finds[] = { true, true, true, true, false, true };
 	struct match *m = *state;
 	int has[NUMBERS + 1];
@@ -281,17 +362,22 @@ test_against_a_plain_list(void **state)
 	memset(has, -1, sizeof(has));
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		char expected[256] = "";
-		uint32_t number, what;
+		uint32_t number, what, scope;
 		size_t len = 0;
 
 		random = random * 1664525u + 1013904223u;
 		number = 1 + (random >> 8) % NUMBERS;
 		what = (random >> 16) % 7;
+		scope = (random >> 24) % 4;
 		if (what == 6)
 			take_out(m, number);
 		else
-			put(m, number, "a", texts[what]);
-		has[number] = what == 6 ? -1 : (int)what;
+			assert_int_equal(
+			    put_in(m,
+				(struct wish){ 1, number, "a", texts[what] },
+				scopes[scope], 1),
+			    0);
+		has[number] = what == 6 || scope == 3 ? -1 : (int)what;
 		if (round % 16 != 0)
 			continue;
 		for (uint32_t i = 1; i <= NUMBERS; i++)
@@ -314,6 +400,8 @@ main(void)
 		TEST(test_once_however_many_ways),
 		TEST(test_replacing_and_removing),
 		TEST(test_scopes),
+		TEST(test_scoped_patterns),
+		TEST(test_huge_scopes),
 		TEST(test_sweep_and_applications),
 		TEST(test_a_hundred_thousand),
 		TEST(test_against_a_plain_list),

@@ -445,6 +445,8 @@ plan_source_free(struct plan *p, struct plan_source *s)
 		return;
 	while ((e = TAILQ_FIRST(&s->events)) != NULL) {
 		p->counts.dropped++;
+		/* It takes e out of the list.
+		 * NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		leave_source(e);
 		decide(p, e, OUTCOME_NONE);
 	}
@@ -508,6 +510,8 @@ plan_free(struct plan *p)
 		return;
 	for (int i = 0; i < EVENT_STATE_MAX; i++)
 		while ((e = TAILQ_FIRST(&p->lists[i])) != NULL)
+			/* It takes e out of the list.
+			 * NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 			free_event(p, e);
 	while ((s = TAILQ_FIRST(&p->sources)) != NULL)
 		plan_source_free(p, s);

@@ -7,7 +7,7 @@
 #include "common/clock.h"
 #include "common/link.h"
 #include "common/log.h"
-#include "common/replica.h"
+#include "router/directory.h"
 #include "router/match.h"
 #include "router/plan.h"
 #include "router/port.h"
@@ -22,17 +22,15 @@ struct router {
 	struct proc *proc;
 	struct port ports[STAGE_MAX]; /* ingest, api and logger are used */
 	struct match *match;
-	struct replica replica;
+	struct directory directory;
 	struct plan *plan;
 	unsigned sources; /* ingests and apis that are up */
 	unsigned loggers;
 	unsigned misses;
 	uint64_t granted_bytes; /* to each source; 0: nothing is granted */
 	bool full;		/* no logger took the newest part */
-	bool advanced;		/* the directory's number moved on */
 	bool draining;
 	int stale_timer; /* 0: none; runs while something is stale */
-	uint64_t directory_refused, senseless;
 };
 
 /* ---- what the sources may send ---------------------------------------- */
@@ -77,7 +75,7 @@ grant(struct router *r, uint64_t bytes)
 	if ((bytes == 0) != (r->granted_bytes == 0))
 		log_info("credit=%s directory=%llu loggers=%u",
 		    bytes == 0 ? "withdrawn" : "granted",
-		    (unsigned long long)replica_number(&r->replica),
+		    (unsigned long long)directory_number(&r->directory),
 		    r->loggers);
 	r->granted_bytes = bytes;
 	link_set_window(
@@ -89,7 +87,7 @@ grant(struct router *r, uint64_t bytes)
 static void
 govern(struct router *r)
 {
-	if (r->draining || !replica_complete(&r->replica) || r->loggers == 0 ||
+	if (r->draining || !directory_whole(&r->directory) || r->loggers == 0 ||
 	    r->misses >= OUTLET_MISSES)
 		grant(r, 0);
 	else if (r->granted_bytes > 0 || has_outlet(r))
@@ -128,13 +126,13 @@ set_stale_timer(struct router *r)
 static void
 work(struct router *r)
 {
-	if (r->advanced) {
-		r->advanced = false;
+	if (r->directory.advanced) {
+		r->directory.advanced = false;
 		plan_advance(r->plan);
 	}
-	if (replica_complete(&r->replica))
+	if (directory_whole(&r->directory))
 		(void)plan_pump(
-		    r->plan, replica_number(&r->replica), clock_mono_ms());
+		    r->plan, directory_number(&r->directory), clock_mono_ms());
 	set_stale_timer(r);
 	govern(r);
 	flush(r);
@@ -211,72 +209,6 @@ static const struct plan_ops plan_ops = {
 	.refuse = on_plan_refuse,
 };
 
-/* ---- the directory ---------------------------------------------------- */
-
-static void
-on_entry(void *arg, const struct msg *entry, uint64_t generation)
-{
-	struct router *r = arg;
-	int result = match_entry(r->match, entry, generation);
-
-	if (result == -EINVAL) {
-		r->senseless++;
-		log_warn("subscription=%llu app=%llu scopes make no sense: it "
-			 "gets nothing",
-		    (unsigned long long)entry->subscription,
-		    (unsigned long long)entry->app);
-	} else if (result < 0) {
-		log_error("no memory for the directory");
-		proc_fail(r->proc);
-	}
-}
-
-static void
-on_complete(void *arg, uint64_t number, uint64_t generation)
-{
-	struct router *r = arg;
-
-	match_sweep(r->match, generation);
-	r->advanced = true;
-	log_info("directory complete number=%llu subscriptions=%zu",
-	    (unsigned long long)number, match_count(r->match));
-}
-
-static void
-on_change(void *arg, uint64_t number)
-{
-	struct router *r = arg;
-
-	(void)number;
-	r->advanced = true;
-}
-
-static const struct replica_ops replica_ops = {
-	.on_entry = on_entry,
-	.on_complete = on_complete,
-	.on_change = on_change,
-};
-
-static void
-take_directory(struct router *r, struct link_peer *peer, uint64_t seq,
-    struct slice message)
-{
-	struct msg m;
-	int result = msg_unpack(message, &m);
-
-	if (result == 0)
-		result =
-		    replica_message(&r->replica, link_peer_session(peer), &m);
-	if (result == 0) {
-		link_complete(peer, seq);
-		return;
-	}
-	if (r->directory_refused++ == 0)
-		log_warn("directory message refused api=%s: %s",
-		    link_peer_instance(peer), strerror(-result));
-	link_refuse(peer, seq, REPLICA_RESYNC ": begin a new snapshot");
-}
-
 /* ---- the links' side -------------------------------------------------- */
 
 static void
@@ -303,13 +235,16 @@ on_message(void *arg, struct link_peer *peer, uint64_t seq, enum msg_type type,
     struct slice message)
 {
 	struct port *port = arg;
+	struct router *r = port->owner;
 
-	if (type == MSG_EVENT)
-		take_event(port->owner, peer, seq, message);
-	else if (type == MSG_DIRECTORY)
-		take_directory(port->owner, peer, seq, message);
-	else
+	if (type == MSG_EVENT) {
+		take_event(r, peer, seq, message);
+	} else if (type != MSG_DIRECTORY) {
 		link_refuse(peer, seq, "unknown: not for a router");
+	} else if (directory_take(&r->directory, peer, seq, message) < 0) {
+		log_error("no memory for the directory");
+		proc_fail(r->proc);
+	}
 }
 
 static void
@@ -346,7 +281,7 @@ on_source_down(void *arg, struct link_peer *peer, const char *why)
 	plan_source_free(r->plan, link_peer_data(peer));
 	r->sources--;
 	if (port->stage == STAGE_API)
-		replica_down(&r->replica, link_peer_session(peer));
+		directory_down(&r->directory, peer);
 	work(r);
 }
 
@@ -451,7 +386,7 @@ open_all(struct router *r)
 		r->plan = plan_new(&plan_ops, r, r->match);
 	if (r->plan == NULL)
 		return -ENOMEM;
-	replica_init(&r->replica, &replica_ops, r);
+	directory_init(&r->directory, r->match);
 	for (size_t i = 0; i < 3 && result == 0; i++)
 		result = port_open(&r->ports[stages[i]], r->proc, stages[i],
 		    stages[i] == STAGE_LOGGER ? &logger_ops : &source_ops, r);
@@ -501,7 +436,7 @@ router_ready(const struct router *r, struct buf *why)
 {
 	const char *reason = NULL;
 
-	if (!replica_complete(&r->replica))
+	if (!directory_whole(&r->directory))
 		reason = "no complete directory from an api yet";
 	else if (r->loggers == 0)
 		reason = "no logger is up";
@@ -540,14 +475,15 @@ router_metrics(const struct router *r, struct buf *out)
 		{ "refused_total", "counter", c->refused },
 		{ "returned_total", "counter", c->returned },
 		{ "dropped_total", "counter", c->dropped },
-		{ "directory_refused_total", "counter", r->directory_refused },
-		{ "senseless_scopes_total", "counter", r->senseless },
+		{ "directory_refused_total", "counter", r->directory.refused },
+		{ "senseless_scopes_total", "counter", r->directory.senseless },
 		{ "waiting_events", "gauge", c->waiting },
 		{ "stale_events", "gauge", c->waiting_stale },
 		{ "parts_in_flight", "gauge", c->in_flight },
 		{ "kept_targets", "gauge", c->targets },
 		{ "subscriptions", "gauge", match_count(r->match) },
-		{ "directory_number", "gauge", replica_number(&r->replica) },
+		{ "directory_number", "gauge",
+		    directory_number(&r->directory) },
 		{ "loggers", "gauge", r->loggers },
 		{ "sources", "gauge", r->sources },
 		{ "granting", "gauge", r->granted_bytes > 0 },

@@ -500,9 +500,10 @@ tear_down(void **state)
 	struct world *w = *state;
 	char command[128];
 
-	if (w->router > 0)
+	if (w->router > 0) {
 		(void)kill(w->router, SIGTERM);
-	(void)await_router(w);
+		assert_int_equal(await_router(w), 0);
+	}
 	act(w, stop_loop, 0);
 	pthread_join(w->thread, NULL);
 	for (int stage = 0; stage < STAGE_MAX; stage++)

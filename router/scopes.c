@@ -6,21 +6,12 @@
 
 #include <jansson.h>
 
-enum attribute {
-	CONSUMER_ID,
-	SERVICE_ID,
-	ENTITY_TYPE,
-	ENTITY_ID,
-	UNIFIED_API,
-	ATTRIBUTE_MAX
-};
-
 static const char *const names[ATTRIBUTE_MAX] = {
-	[CONSUMER_ID] = "consumer_id",
-	[SERVICE_ID] = "service_id",
-	[ENTITY_TYPE] = "entity_type",
-	[ENTITY_ID] = "entity_id",
-	[UNIFIED_API] = "unified_api",
+	[ATTRIBUTE_CONSUMER_ID] = "consumer_id",
+	[ATTRIBUTE_SERVICE_ID] = "service_id",
+	[ATTRIBUTE_ENTITY_TYPE] = "entity_type",
+	[ATTRIBUTE_ENTITY_ID] = "entity_id",
+	[ATTRIBUTE_UNIFIED_API] = "unified_api",
 };
 
 /* The values of one attribute, sorted by compare(). */
@@ -104,40 +95,40 @@ parse_object(struct scopes *s)
 }
 
 int
-scopes_parse(struct slice text, struct scopes **ret_scopes)
+scopes_parse(struct slice json, struct scopes **ret_scopes)
 {
 	struct scopes *s = NULL;
 	int r = -EINVAL;
-	json_t *json;
+	json_t *root;
 
-	if (text.len == 0) {
+	if (json.len == 0) {
 		*ret_scopes = NULL;
 		return 0;
 	}
-	json = json_loadb((const char *)text.data, text.len,
+	root = json_loadb((const char *)json.data, json.len,
 	    JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, NULL);
-	if (json_is_null(json) ||
-	    (json_is_object(json) && json_object_size(json) == 0)) {
-		json_decref(json);
+	if (json_is_null(root) ||
+	    (json_is_object(root) && json_object_size(root) == 0)) {
+		json_decref(root);
 		*ret_scopes = NULL;
 		return 0;
 	}
-	if (!json_is_object(json))
+	if (!json_is_object(root))
 		goto out;
 	s = calloc(1, sizeof(*s));
 	if (s == NULL) {
 		r = -ENOMEM;
 		goto out;
 	}
-	s->json = json;
-	json = NULL;
+	s->json = root;
+	root = NULL;
 	r = parse_object(s);
 	if (r == 0) {
 		*ret_scopes = s;
 		s = NULL;
 	}
 out:
-	json_decref(json);
+	json_decref(root);
 	scopes_free(s);
 	return r;
 }
@@ -160,13 +151,49 @@ holds(const struct values *v, struct slice value)
 				sizeof(*v->sorted), compare) != NULL;
 }
 
+struct slice
+scopes_value(
+    enum attribute attribute, const struct msg *event, struct slice api)
+{
+	switch (attribute) {
+	case ATTRIBUTE_ENTITY_ID:
+		return event->entity_id;
+	case ATTRIBUTE_CONSUMER_ID:
+		return event->consumer_id;
+	case ATTRIBUTE_SERVICE_ID:
+		return event->service_id;
+	case ATTRIBUTE_ENTITY_TYPE:
+		return event->entity_type;
+	case ATTRIBUTE_UNIFIED_API:
+		return api;
+	case ATTRIBUTE_MAX:
+		break;
+	}
+	return (struct slice){ NULL, 0 };
+}
+
 bool
 scopes_allow(const struct scopes *s, const struct msg *event, struct slice api)
 {
-	return s == NULL ||
-	       (holds(&s->values[CONSUMER_ID], event->consumer_id) &&
-		   holds(&s->values[SERVICE_ID], event->service_id) &&
-		   holds(&s->values[ENTITY_TYPE], event->entity_type) &&
-		   holds(&s->values[ENTITY_ID], event->entity_id) &&
-		   holds(&s->values[UNIFIED_API], api));
+	if (s == NULL)
+		return true;
+	for (unsigned i = 0; i < ATTRIBUTE_MAX; i++)
+		if (!holds(&s->values[i],
+			scopes_value((enum attribute)i, event, api)))
+			return false;
+	return true;
+}
+
+enum attribute
+scopes_first(
+    const struct scopes *s, const struct slice **ret_values, size_t *ret_count)
+{
+	for (unsigned i = 0; s != NULL && i < ATTRIBUTE_MAX; i++) {
+		if (!s->values[i].named)
+			continue;
+		*ret_values = s->values[i].sorted;
+		*ret_count = s->values[i].count;
+		return (enum attribute)i;
+	}
+	return ATTRIBUTE_MAX;
 }

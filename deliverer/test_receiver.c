@@ -86,7 +86,13 @@ flow(struct connection *c, unsigned status)
 static unsigned
 number(const char *text)
 {
-	return (unsigned)strtoul(text, NULL, 10);
+	unsigned n = 0;
+
+	for (; *text == ' '; text++)
+		;
+	for (; *text >= '0' && *text <= '9'; text++)
+		n = n * 10 + (unsigned)(*text - '0');
+	return n;
 }
 
 static void
@@ -154,7 +160,7 @@ whole(const struct connection *c)
 		return 0;
 	len = (size_t)(end + 4 - c->in);
 	if (length != NULL && length < end)
-		len += strtoul(length + 17, NULL, 10);
+		len += number(length + 17);
 	return c->len >= len ? len : 0;
 }
 

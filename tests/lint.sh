@@ -34,7 +34,7 @@ banned_calls()
 	fi
 }
 
-# A header guards itself by its path; x.c includes its own x.h first.
+# A header guards itself by its name, after its folder or not; x.c includes its own x.h first.
 includes()
 {
 	local f guard first
@@ -42,10 +42,9 @@ includes()
 	for f in "${sources[@]}"; do
 		if [[ $f == *.h ]]; then
 			guard=${f%.h}
-			guard=${guard#common/}
-			guard=${guard//[^a-zA-Z0-9]/_}
-			guard=SLUICE_${guard^^}_H
-			grep -qx "#ifndef $guard" "$f" ||
+			guard=${guard^^}
+			guard="SLUICE_(${guard%%/*}_)?${guard##*/}_H"
+			grep -qxE "#ifndef $guard" "$f" ||
 			    fail "$f: include guard is not $guard"
 		elif [[ -f ${f%.c}.h ]]; then
 			first=$(grep -m 1 '^#include' "$f")

@@ -91,153 +91,7 @@ pump(struct courier *c)
 	link_flush(c->link);
 }
 
-/* ---- what comes ------------------------------------------------------- */
-
-/* Posted at the end of the wake-up, so that a thread wakes once for all. */
-static void
-post(struct courier *c, struct transfer *t)
-{
-	t->mail.next = NULL;
-	*c->posts_end = &t->mail;
-	c->posts_end = &t->mail.next;
-}
-
-static void
-flush_posts(struct courier *c)
-{
-	struct mail *mail = c->posts;
-
-	c->posts = NULL;
-	c->posts_end = &c->posts;
-	while (mail != NULL) {
-		struct mail *next = mail->next;
-
-		transfers_post(c->transfers, (struct transfer *)mail);
-		mail = next;
-	}
-}
-
-/* A body for this record: the one of the record before, if it fits. */
-static int
-fit_body(const struct msg *m, const struct msg *record, struct body **body)
-{
-	struct body *fresh;
-	int r;
-
-	if (*body != NULL && (*body)->attempt == record->attempt)
-		return 0;
-	r = body_make(m->body, m->hole, (uint32_t)record->attempt, &fresh);
-	if (r < 0)
-		return r;
-	body_unref(*body);
-	*body = fresh;
-	return 0;
-}
-
-static void
-take_lease(struct courier *c, struct source *s, const struct msg *record,
-    struct slice event_type, struct body *body)
-{
-	struct lease *l = lease_new(record, event_type, body);
-
-	if (l == NULL)
-		return; /* out of memory: the lease runs out */
-	if (lease_table_add(&c->leases, l) < 0) {
-		lease_free(l);
-		return;
-	}
-	l->source = s;
-	l->received_ms = clock_mono_ms();
-	l->transfer.fence = fence_ref(s->fence);
-	if (!c->draining &&
-	    c->leases.out <= c->config.transfers.slots + COURIER_EXTRA_LEASES) {
-		post(c, &l->transfer);
-		return;
-	}
-	l->transfer.unsent = c->draining ? UNSENT_DRAINED : UNSENT_FULL;
-	c->tally.unsent[l->transfer.unsent]++;
-	outbox_add(&c->outbox, l);
-}
-
-/* NULL, or why the message is refused. */
-static const char *
-on_deliver(struct courier *c, struct source *s, const struct msg *m)
-{
-	struct msg_list list = m->deliveries;
-	struct msg record;
-	struct body *body = NULL;
-	int r = 0;
-
-	while (r == 0 && msg_next(&list, MSG_LEASE, &record)) {
-		r = fit_body(m, &record, &body);
-		if (r == 0)
-			take_lease(c, s, &record, m->event_type, body);
-	}
-	body_unref(body);
-	if (r == -EBADMSG)
-		return "bad: the hole lies outside of the body";
-	return r < 0 ? "full: out of memory" : NULL;
-}
-
-static const char *
-on_probe(struct courier *c, struct source *s, const struct msg *m)
-{
-	struct probe *p;
-
-	if (c->draining)
-		return "drain: the deliverer stops";
-	if (c->probe_count >= 2 * COURIER_PROBE_SLOTS)
-		return "full: too many probes";
-	p = probe_new(m, id_make(&c->ids));
-	if (p == NULL)
-		return "full: out of memory";
-	p->source = s;
-	p->next = c->probes;
-	c->probes = p;
-	c->probe_count++;
-	c->tally.probes++;
-	post(c, &p->transfer);
-	return NULL;
-}
-
-static void
-on_message(void *arg, struct link_peer *peer, uint64_t seq, enum msg_type type,
-    struct slice message)
-{
-	struct courier *c = arg;
-	struct source *s = link_peer_data(peer);
-	const char *why = NULL;
-	struct msg m;
-
-	if (s == NULL)
-		why = "full: out of memory";
-	else if (msg_unpack(message, &m) < 0)
-		why = "bad: the message cannot be read";
-	else if (type == MSG_DELIVER)
-		why = on_deliver(c, s, &m);
-	else if (type == MSG_PROBE)
-		why = on_probe(c, s, &m);
-	else
-		why = "bad: no deliverer takes this";
-	if (why == NULL) {
-		link_complete(peer, seq);
-		return;
-	}
-	log_warn("message=%s from=%s refused: %s", msg_name(type),
-	    link_peer_instance(peer), why);
-	link_refuse(peer, seq, why);
-}
-
-static void
-on_batch(void *arg)
-{
-	struct courier *c = arg;
-
-	flush_posts(c);
-	pump(c);
-}
-
-/* ---- what is back ----------------------------------------------------- */
+/* ---- what a lease came to ------------------------------------------- */
 
 /* GIVE_UP, or RETRY with the time of the next attempt. */
 static void
@@ -329,6 +183,171 @@ lease_back(struct courier *c, struct lease *l)
 	}
 	outbox_add(&c->outbox, l);
 }
+
+/* ---- what comes ------------------------------------------------------- */
+
+/* Posted at the end of the wake-up, so that a thread wakes once for all. */
+static void
+post(struct courier *c, struct transfer *t)
+{
+	t->mail.next = NULL;
+	*c->posts_end = &t->mail;
+	c->posts_end = &t->mail.next;
+}
+
+static void
+flush_posts(struct courier *c)
+{
+	struct mail *mail = c->posts;
+
+	c->posts = NULL;
+	c->posts_end = &c->posts;
+	while (mail != NULL) {
+		struct mail *next = mail->next;
+
+		transfers_post(c->transfers, (struct transfer *)mail);
+		mail = next;
+	}
+}
+
+/* A body for this record: the one of the record before, if it fits. */
+static int
+fit_body(const struct msg *m, const struct msg *record, struct body **body)
+{
+	struct body *fresh;
+	int r;
+
+	if (*body != NULL && (*body)->attempt == record->attempt)
+		return 0;
+	r = body_make(m->body, m->hole, (uint32_t)record->attempt, &fresh);
+	if (r < 0)
+		return r;
+	body_unref(*body);
+	*body = fresh;
+	return 0;
+}
+
+static struct lease *
+take_lease(struct courier *c, struct source *s, const struct msg *record,
+    struct slice event_type, struct body *body)
+{
+	struct lease *l = lease_new(record, event_type, body);
+
+	if (l == NULL)
+		return NULL; /* out of memory: the lease runs out */
+	if (lease_table_add(&c->leases, l) < 0) {
+		lease_free(l);
+		return NULL;
+	}
+	l->source = s;
+	l->received_ms = clock_mono_ms();
+	l->transfer.fence = fence_ref(s->fence);
+	return l;
+}
+
+static void
+give_back(struct courier *c, struct lease *l, enum unsent why)
+{
+	l->transfer.unsent = why;
+	lease_back(c, l);
+}
+
+/* An attempt that failed before it began: the schedule ends it in time. */
+static void
+fail(struct courier *c, struct lease *l, const char *why)
+{
+	l->transfer.verdict = MSG_VERDICT_RETRY;
+	l->transfer.started_ms = clock_mono_ms();
+	(void)snprintf(l->transfer.error, sizeof(l->transfer.error), "%s", why);
+	lease_back(c, l);
+}
+
+static void
+on_deliver(struct courier *c, struct source *s, const struct msg *m)
+{
+	uint64_t most = c->config.transfers.slots + COURIER_EXTRA_LEASES;
+	struct msg_list list = m->deliveries;
+	struct msg record;
+	struct body *body = NULL;
+
+	while (msg_next(&list, MSG_LEASE, &record)) {
+		int r = fit_body(m, &record, &body);
+		struct lease *l = take_lease(
+		    c, s, &record, m->event_type, r == 0 ? body : NULL);
+
+		if (l == NULL)
+			continue;
+		if (c->draining)
+			give_back(c, l, UNSENT_DRAINED);
+		else if (r == -EBADMSG)
+			fail(c, l, "body: it has no place for the attempt");
+		else if (r < 0 || c->leases.out > most)
+			give_back(c, l, UNSENT_FULL);
+		else
+			post(c, &l->transfer);
+	}
+	body_unref(body);
+}
+
+static const char *
+on_probe(struct courier *c, struct source *s, const struct msg *m)
+{
+	struct probe *p;
+
+	if (c->draining)
+		return "drain: the deliverer stops";
+	if (c->probe_count >= 2 * COURIER_PROBE_SLOTS)
+		return "full: too many probes";
+	p = probe_new(m, id_make(&c->ids));
+	if (p == NULL)
+		return "full: out of memory";
+	p->source = s;
+	p->next = c->probes;
+	c->probes = p;
+	c->probe_count++;
+	c->tally.probes++;
+	post(c, &p->transfer);
+	return NULL;
+}
+
+static void
+on_message(void *arg, struct link_peer *peer, uint64_t seq, enum msg_type type,
+    struct slice message)
+{
+	struct courier *c = arg;
+	struct source *s = link_peer_data(peer);
+	const char *why = NULL;
+	struct msg m;
+
+	if (s == NULL)
+		why = "full: out of memory";
+	else if (msg_unpack(message, &m) < 0)
+		why = "bad: the message cannot be read";
+	else if (type == MSG_DELIVER)
+		on_deliver(c, s, &m);
+	else if (type == MSG_PROBE)
+		why = on_probe(c, s, &m);
+	else
+		why = "bad: no deliverer takes this";
+	if (why == NULL) {
+		link_complete(peer, seq);
+		return;
+	}
+	log_warn("message=%s from=%s refused: %s", msg_name(type),
+	    link_peer_instance(peer), why);
+	link_refuse(peer, seq, why);
+}
+
+static void
+on_batch(void *arg)
+{
+	struct courier *c = arg;
+
+	flush_posts(c);
+	pump(c);
+}
+
+/* ---- what is back ----------------------------------------------------- */
 
 static void
 probe_back(struct courier *c, struct probe *p)

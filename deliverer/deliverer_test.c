@@ -712,7 +712,7 @@ test_drain_waits_for_answers(void **state)
 }
 
 static void
-test_nonsense_is_refused(void **state)
+test_nonsense_is_a_failed_attempt(void **state)
 {
 	struct world *w = *state;
 	struct id custody = id_custody(delivery_id(0));
@@ -729,9 +729,14 @@ test_nonsense_is_refused(void **state)
 	assert_int_equal(msg_pack_record(&record, &records), 0);
 	m.deliveries = (struct msg_list){ buf_slice(&records), 1 };
 	assert_true(logger_send(w->logger, &m));
-	wait_log(w, "refused: bad: the hole");
 	buf_done(&records);
+	assert_true(logger_wait(w->logger, MSG_OUTCOME, 1));
+	m = logger_message(w->logger, MSG_OUTCOME, 0);
+	assert_int_equal(m.status, 0);
+	assert_int_equal(m.verdict, MSG_VERDICT_RETRY);
+	assert_memory_equal(m.error.data, "body: ", 6);
 	/* and it goes on */
+	w->deliveries = 2;
 	assert_int_equal(
 	    outcome_at(w, "/status/200", NULL).verdict, MSG_VERDICT_DELIVERED);
 }
@@ -752,7 +757,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    test_drain, set_up_short, tear_down),
 		TEST(test_drain_waits_for_answers),
-		TEST(test_nonsense_is_refused),
+		TEST(test_nonsense_is_a_failed_attempt),
 	};
 
 	(void)signal(SIGPIPE, SIG_IGN);

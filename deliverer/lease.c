@@ -51,7 +51,7 @@ lease_new(const struct msg *record, struct slice event_type, struct body *body)
 	(void)keep(&at, event_type);
 	l->transfer.secret = keep(&at, record->secret);
 	l->schedule = keep(&at, record->schedule);
-	l->transfer.body = body_ref(body);
+	l->transfer.body = body == NULL ? NULL : body_ref(body);
 	l->transfer.app = (uint32_t)record->app;
 	l->transfer.pin = (uint32_t)record->subscription;
 	l->transfer.timeout_ms = record->timeout_ms;
@@ -75,6 +75,12 @@ lease_free(struct lease *l)
 	free(l);
 }
 
+static size_t
+body_len(const struct lease *l)
+{
+	return l->transfer.body == NULL ? 0 : l->transfer.body->len;
+}
+
 int
 lease_table_add(struct lease_table *t, struct lease *l)
 {
@@ -89,7 +95,7 @@ lease_table_add(struct lease_table *t, struct lease *l)
 	l->state = LEASE_OUT;
 	t->count++;
 	t->out++;
-	t->body_bytes += l->transfer.body->len;
+	t->body_bytes += body_len(l);
 	return 0;
 }
 
@@ -100,7 +106,7 @@ lease_finish(struct lease_table *t, struct lease *l)
 		return;
 	l->state = LEASE_FINISHED;
 	t->out--;
-	t->body_bytes -= l->transfer.body->len;
+	t->body_bytes -= body_len(l);
 	body_unref(l->transfer.body);
 	l->transfer.body = NULL;
 }

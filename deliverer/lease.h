@@ -52,8 +52,9 @@ struct lease_table {
 			      * by each */
 };
 
-/* From a LEASE record and its DELIVER; takes a reference of body. NULL when
- * memory is out or the delivery id is none. */
+/* From a LEASE record and its DELIVER; takes a reference of body, which
+ * may be NULL for a lease that is not posted. NULL when memory is out or the
+ * delivery id is none. */
 struct lease *lease_new(
     const struct msg *record, struct slice event_type, struct body *body);
 /* Accepts NULL; not in a table any more. */

@@ -9,12 +9,12 @@
 #include "common/clock.h"
 #include "common/fail_point.h"
 #include "common/log.h"
+#include "deliverer/attempt.h"
 #include "deliverer/lease.h"
 #include "deliverer/outbox.h"
 #include "deliverer/tally.h"
 
 #define WORK_BYTES (8u * 1024 * 1024) /* twice the smallest window */
-#define DEST_SIZE 80		      /* of a URL in the log */
 
 struct courier {
 	struct courier_config config;
@@ -93,92 +93,16 @@ pump(struct courier *c)
 
 /* ---- what a lease came to ------------------------------------------- */
 
-/* GIVE_UP, or RETRY with the time of the next attempt. */
-static void
-decide(struct courier *c, struct lease *l)
-{
-	const struct transfer *t = &l->transfer;
-	uint64_t now = clock_mono_ms(), delay;
-	struct retry_schedule own;
-	const struct retry_schedule *schedule = &c->config.schedule;
-	struct retry_case rc = { .cycle_attempt = l->cycle_attempt,
-		.age_ms = l->age_ms + (now - l->received_ms),
-		.max_age_ms = c->config.max_age_ms,
-		.jitter_percent = c->config.jitter_percent,
-		.retry_after_ms = t->retry_after_ms };
-
-	l->verdict = t->verdict;
-	if (t->verdict == MSG_VERDICT_DELIVERED)
-		return;
-	if (l->flags & MSG_FLAG_ONCE) {
-		l->verdict = MSG_VERDICT_GIVE_UP;
-		return;
-	}
-	if (t->verdict != MSG_VERDICT_RETRY)
-		return;
-	if (l->schedule.len > 0 && retry_parse(l->schedule, &own) == 0)
-		schedule = &own;
-	memcpy(
-	    &rc.seed, t->id.bytes + ID_SIZE - sizeof(rc.seed), sizeof(rc.seed));
-	if (retry_next(schedule, &rc, &delay))
-		l->due_ms = now + delay;
-	else
-		l->verdict = MSG_VERDICT_GIVE_UP;
-}
-
-/* Scheme and host only: paths and queries of hooks are often secret. */
-static void
-destination(const char *url, char text[DEST_SIZE])
-{
-	const char *host = strstr(url, "://");
-	size_t len = host == NULL
-			 ? 0
-			 : strcspn(host + 3, "/?#") + (size_t)(host + 3 - url);
-
-	(void)snprintf(text, DEST_SIZE, "%.*s",
-	    (int)(len < DEST_SIZE ? len : DEST_SIZE - 1), url);
-}
-
-/* The one line of each attempt. */
-static void
-log_attempt(const struct lease *l)
-{
-	static const char *const results[MSG_VERDICT_MAX] = {
-		[MSG_VERDICT_NONE] = "none",
-		[MSG_VERDICT_DELIVERED] = "delivered",
-		[MSG_VERDICT_RETRY] = "retry",
-		[MSG_VERDICT_GIVE_UP] = "give_up",
-		[MSG_VERDICT_DISABLE] = "disable",
-	};
-	const struct transfer *t = &l->transfer;
-	bool good = l->verdict == MSG_VERDICT_DELIVERED;
-	enum log_level level = good ? LOG_AT_DEBUG : LOG_AT_INFO;
-	uint64_t now = clock_mono_ms();
-	char id[ID_TEXT_SIZE], dest[DEST_SIZE];
-
-	if (!log_enabled(level))
-		return;
-	id_text(t->id, id);
-	destination(t->url, dest);
-	log_write(level,
-	    "delivery=%s subscription=%" PRIu32 " dest=%s attempt=%" PRIu32
-	    " status=%u ms=%" PRIu64 " result=%s next_ms=%" PRIu64
-	    " error=\"%s\"",
-	    id, id_subscription(t->id), dest, l->attempt, t->status,
-	    t->duration_ms, results[l->verdict],
-	    l->due_ms > now ? l->due_ms - now : 0, t->error);
-}
-
 static void
 lease_back(struct courier *c, struct lease *l)
 {
 	if (l->transfer.unsent != UNSENT_NOT) {
 		c->tally.unsent[l->transfer.unsent]++;
 	} else {
-		decide(c, l);
+		attempt_decide(&c->config.policy, l);
 		tally_attempt(&c->tally, l->verdict, l->transfer.status,
 		    l->transfer.duration_ms);
-		log_attempt(l);
+		attempt_log(l);
 		fail_point("deliverer.answered");
 	}
 	outbox_add(&c->outbox, l);

@@ -16,7 +16,7 @@
 #include "common/buf.h"
 #include "common/link.h"
 #include "common/loop.h"
-#include "deliverer/retry.h"
+#include "deliverer/attempt.h"
 #include "deliverer/transfer.h"
 
 #define COURIER_PROBE_SLOTS 8
@@ -33,9 +33,7 @@ struct courier_config {
 	struct loop *loop;
 	struct link_config link;
 	struct transfers_config transfers;
-	struct retry_schedule schedule; /* of leases that carry none */
-	unsigned jitter_percent;
-	uint64_t max_age_ms;
+	struct attempt_policy policy;
 };
 
 struct courier;

@@ -125,10 +125,11 @@ open_courier(struct proc *p, struct deliverer *d)
 		    .connect_timeout_ms = config->connect_timeout_ms,
 		    .ssrf = d->ssrf,
 		    .seal = &d->seal },
-		.jitter_percent = (unsigned)config->retry_jitter,
-		.max_age_ms = config->retry_max_age_ms,
+		.policy = { .jitter_percent = (unsigned)config->retry_jitter,
+		    .max_age_ms = config->retry_max_age_ms },
 	};
-	int r = retry_parse(slice_text(config->retry_schedule), &cc.schedule);
+	int r = retry_parse(
+	    slice_text(config->retry_schedule), &cc.policy.schedule);
 
 	if (r < 0) {
 		log_error("SLUICE_RETRY_SCHEDULE=%s: must be gaps as "

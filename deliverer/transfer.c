@@ -1,42 +1,15 @@
 #include "deliverer/transfer.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "common/clock.h"
-#include "deliverer/easy.h"
-#include "deliverer/sign.h"
-
-#define POOL_MAX 256	     /* idle handles kept, 6 kB each */
-#define IDLE_WAIT_MS 3600000 /* a post wakes; nothing else is to do */
-#define BUSY_WAIT_MS 1000
-#define SWEEP_MS 250 /* those that wait are looked at for their fence */
-
-struct worker {
-	struct transfers *owner;
-	pthread_t thread;
-	bool running;
-	struct mailbox in;
-	unsigned max_in_flight;
-	struct easy_config config;
-	CURLM *multi;
-	struct mail *waiting, **waiting_end; /* transfers */
-	struct easy *first, *last;	     /* in flight, oldest first */
-	struct easy *first_young;	     /* those after it are young too */
-	struct easy *pool;
-	unsigned pooled, count, young;
-	uint64_t swept_ms;
-	_Atomic uint32_t in_flight; /* count, for others to read */
-};
+#include "deliverer/worker.h"
 
 struct transfers {
 	struct worker workers[TRANSFER_THREADS_MAX + TRANSFER_APART];
 	unsigned count, carriers; /* carriers, then troubled, then alone */
 	struct mailbox back;
-	atomic_bool draining, aborting, stopping;
+	struct worker_orders orders;
 };
 
 bool
@@ -47,337 +20,6 @@ fence_open(struct fence *f, uint64_t now_ms)
 
 	return !atomic_load_explicit(&f->ended, memory_order_relaxed) &&
 	       heard != 0 && now_ms < heard + FENCE_MS;
-}
-
-static struct transfer *
-from_mail(struct mail *mail)
-{
-	return (struct transfer *)mail;
-}
-
-static void
-give_back(struct worker *w, struct transfer *t, enum unsent why)
-{
-	t->unsent = why;
-	mailbox_post(&w->owner->back, &t->mail);
-}
-
-/* Memory was out before libcurl could try. */
-static void
-give_back_failed(struct worker *w, struct transfer *t)
-{
-	t->verdict = MSG_VERDICT_RETRY;
-	t->started_ms = clock_mono_ms();
-	(void)snprintf(
-	    t->error, sizeof(t->error), "memory: it could not be sent");
-	give_back(w, t, UNSENT_NOT);
-}
-
-/* Probes go before all others; they are few. */
-static void
-enqueue(struct worker *w, struct mail *mail)
-{
-	if (from_mail(mail)->probe) {
-		if (w->waiting == NULL)
-			w->waiting_end = &mail->next;
-		mail->next = w->waiting;
-		w->waiting = mail;
-		return;
-	}
-	mail->next = NULL;
-	*w->waiting_end = mail;
-	w->waiting_end = &mail->next;
-}
-
-static struct transfer *
-dequeue(struct worker *w)
-{
-	struct mail *mail = w->waiting;
-
-	w->waiting = mail->next;
-	if (w->waiting == NULL)
-		w->waiting_end = &w->waiting;
-	return from_mail(mail);
-}
-
-static struct easy *
-easy_take(struct worker *w)
-{
-	struct easy *e = w->pool;
-
-	if (e == NULL)
-		return easy_new(&w->config);
-	w->pool = e->next;
-	w->pooled--;
-	return e;
-}
-
-static void
-easy_give(struct worker *w, struct easy *e)
-{
-	if (w->pooled == POOL_MAX) {
-		easy_free(e);
-		return;
-	}
-	e->next = w->pool;
-	w->pool = e;
-	w->pooled++;
-}
-
-static void
-set_count(struct worker *w, unsigned count)
-{
-	w->count = count;
-	atomic_store_explicit(&w->in_flight, count, memory_order_relaxed);
-}
-
-static void
-flight_add(struct worker *w, struct easy *e)
-{
-	e->prev = w->last;
-	e->next = NULL;
-	if (w->last == NULL)
-		w->first = e;
-	else
-		w->last->next = e;
-	w->last = e;
-	e->young = true;
-	if (w->first_young == NULL)
-		w->first_young = e;
-	w->young++;
-	set_count(w, w->count + 1);
-}
-
-static void
-grow_old(struct worker *w, struct easy *e)
-{
-	e->young = false;
-	w->first_young = e->next;
-	w->young--;
-}
-
-static void
-flight_remove(struct worker *w, struct easy *e)
-{
-	if (w->first_young == e)
-		grow_old(w, e);
-	else if (e->young)
-		w->young--;
-	if (e->prev == NULL)
-		w->first = e->next;
-	else
-		e->prev->next = e->next;
-	if (e->next == NULL)
-		w->last = e->prev;
-	else
-		e->next->prev = e->prev;
-	set_count(w, w->count - 1);
-}
-
-static void
-finish(struct worker *w, struct easy *e, CURLcode code)
-{
-	struct transfer *t = e->transfer;
-
-	easy_end(e, code);
-	easy_give(w, e);
-	mailbox_post(&w->owner->back, &t->mail);
-}
-
-static void
-start(struct worker *w, struct transfer *t)
-{
-	struct easy *e = easy_take(w);
-
-	if (e == NULL) {
-		give_back_failed(w, t);
-		return;
-	}
-	if (!easy_begin(e, t)) {
-		finish(w, e, CURLE_OK);
-		return;
-	}
-	if (curl_multi_add_handle(w->multi, e->handle) != CURLM_OK) {
-		e->problem = "memory: it could not be sent";
-		finish(w, e, CURLE_OK);
-		return;
-	}
-	flight_add(w, e);
-}
-
-static bool
-has_room(const struct worker *w)
-{
-	return w->count < w->max_in_flight && w->young < TRANSFER_YOUNG;
-}
-
-static void
-start_waiting(struct worker *w)
-{
-	uint64_t now = clock_mono_ms();
-
-	while (w->first_young != NULL &&
-	       w->first_young->started_us / 1000 + TRANSFER_YOUNG_MS <= now)
-		grow_old(w, w->first_young);
-	/* A probe may go over the young ones, not over the slots. */
-	while (w->waiting != NULL &&
-	       (has_room(w) || (from_mail(w->waiting)->probe &&
-				   w->count < w->max_in_flight))) {
-		struct transfer *t = dequeue(w);
-
-		if (t->fence == NULL || fence_open(t->fence, now))
-			start(w, t);
-		else
-			give_back(w, t, UNSENT_FENCED);
-	}
-}
-
-/* Of those that wait, gives back what may not start any more. */
-static void
-sweep(struct worker *w)
-{
-	bool drain = atomic_load(&w->owner->draining);
-	uint64_t now = clock_mono_ms();
-	struct mail *mail = w->waiting;
-
-	if (mail == NULL || (!drain && now < w->swept_ms + SWEEP_MS))
-		return;
-	w->swept_ms = now;
-	w->waiting = NULL;
-	w->waiting_end = &w->waiting;
-	while (mail != NULL) {
-		struct mail *next = mail->next;
-		struct transfer *t = from_mail(mail);
-
-		if (drain)
-			give_back(w, t, UNSENT_DRAINED);
-		else if (t->fence != NULL && !fence_open(t->fence, now))
-			give_back(w, t, UNSENT_FENCED);
-		else {
-			mail->next = NULL;
-			*w->waiting_end = mail;
-			w->waiting_end = &mail->next;
-		}
-		mail = next;
-	}
-}
-
-static unsigned
-reap(struct worker *w)
-{
-	unsigned reaped = 0;
-	CURLMsg *message;
-	int left;
-
-	while ((message = curl_multi_info_read(w->multi, &left)) != NULL) {
-		CURLcode code = message->data.result;
-		struct easy *e = NULL;
-
-		if (message->msg != CURLMSG_DONE)
-			continue;
-		(void)curl_easy_getinfo(
-		    message->easy_handle, CURLINFO_PRIVATE, (char **)&e);
-		(void)curl_multi_remove_handle(w->multi, e->handle);
-		flight_remove(w, e);
-		finish(w, e, code);
-		reaped++;
-	}
-	return reaped;
-}
-
-static void
-abort_all(struct worker *w)
-{
-	while (w->first != NULL) {
-		struct easy *e = w->first;
-
-		e->aborted = true;
-		(void)curl_multi_remove_handle(w->multi, e->handle);
-		flight_remove(w, e);
-		finish(w, e, CURLE_ABORTED_BY_CALLBACK);
-	}
-}
-
-static int
-wait_ms(const struct worker *w)
-{
-	if (w->waiting != NULL)
-		return w->count < w->max_in_flight ? TRANSFER_YOUNG_MS / 5
-						   : SWEEP_MS;
-	return w->count > 0 ? BUSY_WAIT_MS : IDLE_WAIT_MS;
-}
-
-static void
-take_posts(struct worker *w)
-{
-	struct mail *mail = mailbox_take(&w->in);
-
-	while (mail != NULL) {
-		struct mail *next = mail->next;
-
-		enqueue(w, mail);
-		mail = next;
-	}
-}
-
-static void *
-run(void *arg)
-{
-	struct worker *w = arg;
-
-	for (;;) {
-		struct curl_waitfd fd = { .fd = mailbox_fd(&w->in),
-			.events = CURL_WAIT_POLLIN };
-		int running;
-
-		take_posts(w);
-		sweep(w);
-		if (atomic_load(&w->owner->aborting))
-			abort_all(w);
-		if (atomic_load(&w->owner->stopping))
-			return NULL;
-		start_waiting(w);
-		(void)curl_multi_perform(w->multi, &running);
-		/* No message may stay unread over the poll, which would sleep
-		 * although there is work. */
-		if (reap(w) > 0 && w->waiting != NULL)
-			continue;
-		(void)curl_multi_poll(w->multi, &fd, 1, wait_ms(w), NULL);
-	}
-}
-
-static int
-worker_start(struct worker *w, const char *name, unsigned slots,
-    const struct transfers_config *config)
-{
-	sigset_t all, before;
-	int r;
-
-	w->max_in_flight = slots;
-	w->waiting_end = &w->waiting;
-	w->config = (struct easy_config){ .ssrf = config->ssrf,
-		.timeout_ms = config->timeout_ms,
-		.connect_timeout_ms = config->connect_timeout_ms };
-	r = mailbox_init(&w->in);
-	if (r < 0)
-		return r;
-	w->config.signer = signer_new(config->seal);
-	w->multi = curl_multi_init();
-	if (w->config.signer == NULL || w->multi == NULL)
-		return -ENOMEM;
-	(void)curl_multi_setopt(
-	    w->multi, CURLMOPT_MAXCONNECTS, (long)(slots + slots / 4 + 1));
-	(void)curl_multi_setopt(
-	    w->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
-	/* Signals are for the loop's thread. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&w->thread, NULL, run, w);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	w->running = r == 0;
-	if (w->running)
-		(void)pthread_setname_np(w->thread, name);
-	return -r;
 }
 
 int
@@ -395,8 +37,7 @@ transfers_new(
 	ts->carriers = threads;
 	ts->count = threads + TRANSFER_APART;
 	for (unsigned i = 0; i < ts->count; i++)
-		ts->workers[i] =
-		    (struct worker){ .owner = ts, .in = { .fd = -1 } };
+		worker_init(&ts->workers[i], &ts->orders, &ts->back);
 	r = mailbox_init(&ts->back);
 	for (unsigned i = 0; r == 0 && i < ts->count; i++)
 		r = worker_start(&ts->workers[i],
@@ -422,7 +63,7 @@ transfers_post(struct transfers *ts, struct transfer *t)
 		at = ts->carriers + 1;
 	else if (t->troubled)
 		at = ts->carriers;
-	mailbox_post(&ts->workers[at].in, &t->mail);
+	worker_post(&ts->workers[at], t);
 }
 
 int
@@ -441,22 +82,21 @@ static void
 wake_all(struct transfers *ts)
 {
 	for (unsigned i = 0; i < ts->count; i++)
-		if (ts->workers[i].running)
-			(void)curl_multi_wakeup(ts->workers[i].multi);
+		worker_wake(&ts->workers[i]);
 }
 
 void
 transfers_drain(struct transfers *ts)
 {
-	atomic_store(&ts->draining, true);
+	atomic_store(&ts->orders.draining, true);
 	wake_all(ts);
 }
 
 void
 transfers_abort(struct transfers *ts)
 {
-	atomic_store(&ts->draining, true);
-	atomic_store(&ts->aborting, true);
+	atomic_store(&ts->orders.draining, true);
+	atomic_store(&ts->orders.aborting, true);
 	wake_all(ts);
 }
 
@@ -466,28 +106,15 @@ transfers_in_flight(const struct transfers *ts)
 	uint32_t sum = 0;
 
 	for (unsigned i = 0; i < ts->count; i++)
-		sum += atomic_load_explicit(
-		    &ts->workers[i].in_flight, memory_order_relaxed);
+		sum += worker_in_flight(&ts->workers[i]);
 	return sum;
-}
-
-/* After its thread: what was posted too late comes back as well. */
-static void
-worker_stop(struct worker *w)
-{
-	if (!w->running)
-		return;
-	pthread_join(w->thread, NULL);
-	w->running = false;
-	take_posts(w);
-	sweep(w);
 }
 
 void
 transfers_stop(struct transfers *ts)
 {
 	transfers_abort(ts);
-	atomic_store(&ts->stopping, true);
+	atomic_store(&ts->orders.stopping, true);
 	wake_all(ts);
 	for (unsigned i = 0; i < ts->count; i++)
 		worker_stop(&ts->workers[i]);
@@ -498,20 +125,8 @@ transfers_free(struct transfers *ts)
 {
 	if (ts == NULL)
 		return;
-	for (unsigned i = 0; i < ts->count; i++) {
-		struct worker *w = &ts->workers[i];
-
-		while (w->pool != NULL) {
-			struct easy *e = w->pool;
-
-			w->pool = e->next;
-			easy_free(e);
-		}
-		if (w->multi != NULL)
-			(void)curl_multi_cleanup(w->multi);
-		signer_free(w->config.signer);
-		mailbox_done(&w->in);
-	}
+	for (unsigned i = 0; i < ts->count; i++)
+		worker_done(&ts->workers[i]);
 	mailbox_done(&ts->back);
 	free(ts);
 }

@@ -180,9 +180,9 @@ on_tick(void *arg)
 		if (link_conn_read(c))
 			more = true;
 	drop_leaving(l);
-	for (struct link_peer *p = l->peers; p != NULL && !more; p = next) {
+	for (struct link_peer *p = l->peers; p != NULL; p = next) {
 		next = p->next;
-		link_peer_tick(p);
+		link_peer_tick(p, !more);
 	}
 	for (struct link_conn *c = l->conns; c != NULL; c = c->next)
 		link_conn_tick(c);

@@ -634,13 +634,13 @@ resync(struct link_peer *p)
 }
 
 void
-link_peer_tick(struct link_peer *p)
+link_peer_tick(struct link_peer *p, bool judge)
 {
 	uint64_t now = loop_now_ms(p->link->loop);
 	struct link_conn *c = p->conn;
 
 	p->blocked = false;
-	if (now >= p->last_ms + LINK_SILENT_MS) {
+	if (judge && now >= p->last_ms + LINK_SILENT_MS) {
 		link_peer_down(p, "silent");
 		if (c != NULL) {
 			link_conn_alone(c);

@@ -246,7 +246,8 @@ void link_peer_frame_conn(struct link_conn *c, zmq_msg_t *frame);
 /* Returns everything, tells the application, frees it. */
 void link_peer_down(struct link_peer *p, const char *why);
 void link_peer_free(struct link_peer *p);
-void link_peer_tick(struct link_peer *p);
+/* judge: all that came was read, so silence is silence. */
+void link_peer_tick(struct link_peer *p, bool judge);
 void link_peer_ping(struct link_peer *p);
 /* The other side cannot be followed: have the connection greeted again. */
 void link_peer_resync(struct link_peer *p);

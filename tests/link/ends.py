@@ -21,6 +21,14 @@ def free_port():
         return s.getsockname()[1]
 
 
+def make_keys(folder):
+    """A folder of CURVE keys for both ends."""
+    keys = os.path.join(folder, "keys")
+    os.mkdir(keys)
+    subprocess.run([PROGRAM, "keys", keys], check=True)
+    return keys
+
+
 class End:
     """One process; it can be started again and again at the same address."""
 

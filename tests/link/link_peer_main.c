@@ -1,13 +1,15 @@
 /*
- * One end of a link under test: `link_peer STAGE ADDRESS FOLDER COUNT RATE`.
+ * One end of a link under test: `link_peer STAGE ADDRESS FOLDER COUNT RATE`,
+ * or `link_peer keys FOLDER` to make CURVE keys for both (used when LINK_KEYS
+ * names the folder).
  *
- * The logger binds ADDRESS and sends COUNT DELIVERs, the deliverer connects
- * and sends COUNT OUTCOMEs, RATE a second each; both take what the other sends
- * and complete it in random order. What happened to every message stands in
- * FOLDER/deliver.map and FOLDER/outcome.map, which both map: it survives any
- * kill, an end that starts again sends what it had not seen completed, and the
- * sender sees at each completion whether the receiver had the message.
- * Ends on SIGTERM.
+ * The logger binds ADDRESS and sends COUNT DELIVERs, the deliverer connects to
+ * what discovery makes of it and sends COUNT OUTCOMEs, RATE a second each; both
+ * take what the other sends and complete it in random order. What happened to
+ * every message stands in FOLDER/deliver.map and FOLDER/outcome.map, which both
+ * map: it survives any kill, an end that starts again sends what it had not
+ * seen completed, and the sender sees at each completion whether the receiver
+ * had the message. Ends on SIGTERM.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +24,7 @@
 
 #include "common/clock.h"
 #include "common/crypto.h"
+#include "common/discovery.h"
 #include "common/link.h"
 #include "common/log.h"
 
@@ -65,6 +68,7 @@ struct open_message {
 struct end {
 	struct loop *loop;
 	struct link *link;
+	struct discovery *discovery;
 	struct link_peer *peer;
 	uint64_t pair, count, rate;
 	struct map out, in;
@@ -370,6 +374,24 @@ on_step(void *arg)
 	e->out.header->sender_cpu_us = e->in.header->receiver_cpu_us = cpu_us();
 }
 
+static void
+on_found(void *arg, const char *address)
+{
+	struct end *e = arg;
+	int r = link_connect(e->link, STAGE_LOGGER, address);
+
+	log_info("found %s: %s", address, r < 0 ? strerror(-r) : "connected");
+}
+
+static void
+on_lost(void *arg, const char *address)
+{
+	struct end *e = arg;
+
+	log_info("lost %s", address);
+	link_disconnect(e->link, address);
+}
+
 static int
 end_open(struct end *e, enum stage stage, char **argv)
 {
@@ -406,7 +428,8 @@ end_open(struct end *e, enum stage stage, char **argv)
 		link_set_window(e->link, (enum msg_lane)lane, WINDOW_MESSAGES,
 		    WINDOW_BYTES);
 	r = binds ? link_bind(e->link, argv[2])
-		  : link_connect(e->link, STAGE_LOGGER, argv[2]);
+		  : discovery_new(
+			e->loop, argv[2], on_found, on_lost, e, &e->discovery);
 	if (r == 0 && loop_add_timer(e->loop, STEP_MS, on_step, e) < 0)
 		r = -ENOMEM;
 	return r;
@@ -422,14 +445,41 @@ number(const char *text)
 	return value;
 }
 
+static int
+make_keys(const char *folder)
+{
+	static const enum stage stages[] = { STAGE_LOGGER, STAGE_DELIVERER };
+
+	for (size_t i = 0; i < 2; i++) {
+		zcert_t *cert = zcert_new();
+		char path[512];
+		int r;
+
+		(void)snprintf(path, sizeof(path), "%s/%s.pub", folder,
+		    stage_name(stages[i]));
+		r = zcert_save_public(cert, path);
+		(void)snprintf(path, sizeof(path), "%s/%s.key", folder,
+		    stage_name(stages[i]));
+		if (r == 0)
+			r = zcert_save_secret(cert, path);
+		zcert_destroy(&cert);
+		if (r < 0)
+			return 1;
+	}
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
-	struct end *e = calloc(1, sizeof(*e));
 	enum stage stage =
 	    argc == 6 ? stage_from(slice_text(argv[1])) : STAGE_NONE;
+	struct end *e;
 	int r;
 
+	if (argc == 3 && strcmp(argv[1], "keys") == 0)
+		return make_keys(argv[2]);
+	e = calloc(1, sizeof(*e));
 	if (e == NULL || (stage != STAGE_LOGGER && stage != STAGE_DELIVERER)) {
 		(void)fprintf(stderr,
 		    "usage: link_peer logger|deliverer ADDRESS FOLDER COUNT "
@@ -448,6 +498,7 @@ main(int argc, char **argv)
 	(void)signal(SIGTERM, on_signal);
 	log_info("ready");
 	r = loop_run(e->loop);
+	discovery_free(e->discovery);
 	link_free(e->link);
 	loop_free(e->loop);
 	free(e->returned);

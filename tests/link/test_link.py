@@ -5,17 +5,21 @@ import time
 
 import pytest
 
+from harness.stack import SANITIZED
 from harness.wait import wait_until
-from link.ends import End, Map, free_port
+from link.ends import End, Map, free_port, make_keys
+from link.hosts import Hosts
 from link.proxy import ResetProxy
 
-MESSAGES = 500_000  # in each direction
-RATE = 11_000  # a second, in each direction
+MESSAGES = 125_000 if SANITIZED else 500_000  # in each direction
+RATE = 16_000  # a second, in each direction
 WINDOW_MESSAGES = 1000
 WINDOW_BYTES = 4 * 1024 * 1024
 LARGEST = 2 * 1024 * 1024
 MEMORY_MAX = 64 * 1024 * 1024
 STOP_S = 10
+NAME = "logger.sluice.test"
+FEW = 2000  # messages, where their number is no matter
 
 
 class Campaign:
@@ -23,10 +27,10 @@ class Campaign:
         self.random = random.Random(seed)
         port = free_port()
         self.proxy = ResetProxy(port)
-        env = {"SLUICE_LINK_PLAIN": "1"}
+        env = {"LINK_KEYS": make_keys(folder)}
         self.logger = End("logger", f"tcp://127.0.0.1:{port}", folder,
                           MESSAGES, RATE, env)
-        self.deliverer = End("deliverer", f"tcp://127.0.0.1:{self.proxy.port}",
+        self.deliverer = End("deliverer", f"127.0.0.1:{self.proxy.port}",
                              folder, MESSAGES, RATE, env)
         self.ends = (self.logger, self.deliverer)
         self.maps = (Map(folder, "deliver"), Map(folder, "outcome"))
@@ -101,7 +105,7 @@ def campaign(tmp_path, request):
 
 def test_a_million_messages(campaign):
     campaign.run()
-    resets = sum(len(end.lines("ready")) for end in campaign.ends)
+    resumed = sum(len(end.lines("link resumed")) for end in campaign.ends)
     for end in campaign.ends:
         assert end.end() == 0
         assert not end.lines("garbage")
@@ -116,7 +120,49 @@ def test_a_million_messages(campaign):
         assert h["largest"] == LARGEST
         assert h["open_max"] <= WINDOW_MESSAGES
         assert h["open_bytes_max"] <= WINDOW_BYTES
-    print(f"kills {list(campaign.kills.values())}, starts {resets}, TCP resets "
-          f"{campaign.proxy.resets}, memory {campaign.memory >> 10} KiB")
-    assert campaign.memory < MEMORY_MAX
+    print(f"kills {list(campaign.kills.values())}, TCP resets "
+          f"{campaign.proxy.resets}, resumed {resumed}, "
+          f"memory {campaign.memory >> 10} KiB")
+    assert resumed > 0  # RESET, HELLO, and on with the same sessions
+    assert SANITIZED or campaign.memory < MEMORY_MAX
     assert all(campaign.kills.values()) and campaign.proxy.resets > 0
+
+
+@pytest.fixture
+def ends():
+    """Ends that are ended, whatever happens."""
+    started = []
+    yield started
+    for end in started:
+        if end.process.poll() is None:
+            end.kill()
+
+
+def test_a_name_with_several_addresses(tmp_path, ends):
+    """One of them is dead; then the live one moves."""
+    port = free_port()
+    env = {"SLUICE_LINK_PLAIN": "1"}
+    hosts = Hosts(str(tmp_path), NAME)
+    hosts.write("127.0.0.2", "127.0.0.3")
+    logger = End("logger", f"tcp://127.0.0.3:{port}", tmp_path, FEW, 1000, env)
+    ends.append(logger)
+    deliverer = End("deliverer", f"{NAME}:{port}", tmp_path, FEW, 1000,
+                    {**env, **hosts.env}, hosts.before)
+    ends.append(deliverer)
+    maps = [Map(tmp_path, name) for name in ("deliver", "outcome")]
+    wait_until(lambda: all(m.done() > FEW // 10 for m in maps), 20)
+    for host in ("127.0.0.2", "127.0.0.3"):
+        assert len(deliverer.lines(f"found tcp://{host}:{port}")) == 1
+    hosts.write("127.0.0.2", "127.0.0.4")
+    logger.kill()
+    logger = End("logger", f"tcp://127.0.0.4:{port}", tmp_path, FEW, 1000, env)
+    ends.append(logger)
+    wait_until(lambda: all(m.done() == FEW for m in maps), 30)
+    for one in maps:
+        one.check(FEW)
+        assert one.header()["twice"] == 0
+    wait_until(lambda: deliverer.lines(f"lost tcp://127.0.0.3:{port}"), 30)
+    assert not deliverer.lines("lost tcp://127.0.0.4")
+    assert not deliverer.lines("lost tcp://127.0.0.2")  # dead, but named
+    assert deliverer.end() == 0
+    assert logger.end() == 0

@@ -76,14 +76,17 @@ http_error_body(
     enum http_error error, const char *message, json_t *detail, struct buf *out)
 {
 	char ref[128];
-	json_t *body;
+	json_t *body, *said;
 	char *text;
 	int r;
 
-	body = json_pack("{s:i,s:s,s:s,s:s}", "status_code",
+	/* NULL when it is no UTF-8, or there is none: then the table's. */
+	said = message == NULL ? NULL : json_string(message);
+	if (said == NULL)
+		said = json_string(errors[error].message);
+	body = json_pack("{s:i,s:s,s:s,s:o}", "status_code",
 	    (int)errors[error].status, "error", errors[error].error,
-	    "type_name", errors[error].type_name, "message",
-	    message ? message : errors[error].message);
+	    "type_name", errors[error].type_name, "message", said);
 	if (body == NULL) {
 		json_decref(detail);
 		return -ENOMEM;

@@ -37,7 +37,8 @@ enum http_error {
 };
 
 unsigned http_error_status(enum http_error error);
-/* Appends the JSON body; takes detail. message NULL: the table's. */
+/* Appends the JSON body; takes detail. message NULL (or no UTF-8): the
+ * table's. */
 int http_error_body(enum http_error error, const char *message, json_t *detail,
     struct buf *out) SL_MUST_CHECK;
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 
 static const char *log_name = "sluice";
 static enum log_level log_level = LOG_AT_INFO;
+static atomic_ulong dropped;
 
 static const char *const level_names[LOG_AT_MAX] = {
 	[LOG_AT_DEBUG] = "debug",
@@ -29,6 +31,21 @@ int
 log_enabled(enum log_level level)
 {
 	return level >= log_level;
+}
+
+unsigned long
+log_dropped(void)
+{
+	return atomic_load(&dropped);
+}
+
+/* What peers and callers sent must stay on its line, and off the terminal. */
+static void
+tame(char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
+			text[i] = '?';
 }
 
 void
@@ -58,8 +75,9 @@ log_write(enum log_level level, const char *format, ...)
 		len = sizeof(line) - 2;
 		memcpy(line + len - 3, "...", 3);
 	}
+	tame(line, len);
 	line[len] = '\n';
 	if (write(STDERR_FILENO, line, len + 1) < 0)
-		errno = saved; /* nowhere left to say it */
+		(void)atomic_fetch_add(&dropped, 1);
 	errno = saved;
 }

@@ -1,7 +1,8 @@
 /*
  * One line per fact on stderr: `TIME LEVEL NAME: text`, text as key=value
  * pairs where it can be. A line is one write(2) of at most LOG_LINE_MAX bytes
- * (longer text is cut with "..."), so lines of many processes stay whole.
+ * (longer text is cut with "..."), so lines of many processes stay whole; a
+ * control character in it becomes "?", so that no text looks like two lines.
  * stderr is put in no special mode: whoever reads it must keep up, and what
  * cannot be written at once is dropped and counted. Keeps errno. Thread-safe.
  * Secrets, tokens and bodies are never logged.
@@ -26,6 +27,9 @@ void log_init(const char *name, enum log_level level);
 void log_write(enum log_level level, const char *format, ...) SL_PRINTF(2, 3);
 /* Lines at level are written; lets a caller skip costly arguments. */
 int log_enabled(enum log_level level);
+
+/* Lines that could not be written. */
+unsigned long log_dropped(void);
 
 #define log_debug(...)                                        \
 	do {                                                  \

@@ -18,6 +18,8 @@
 #define POOL_BYTES 8192 /* larger pools cost a memset per request */
 #define REAP_MS 1000	/* how exact the deadlines are */
 #define IDLE_MS 75000	/* a connection without a request is closed */
+#define ANSWER_FACTOR 4 /* of the timeout: so long may taking an answer take \
+			 */
 #define DISCARD_FACTOR                                       \
 	8 /* of an over-long body this much is read, so that \
 	   * the client gets to see its 413 */
@@ -33,6 +35,7 @@ struct conn {
 	uint64_t since_ms; /* of waiting for a request to arrive whole */
 	bool started;	   /* a request line has arrived */
 	bool waiting;	   /* handed over: the deadline is not the client's */
+	bool answered;	   /* since then it is the client's to take it */
 	bool reaped;
 };
 
@@ -41,7 +44,7 @@ struct http {
 	struct http_config config;
 	struct MHD_Daemon *daemon;
 	int listen_fd;
-	int quiesced_fd;
+	bool quiesced;
 	int epoll_fd;
 	int timer;
 	int again_fd;  /* eventfd: the last turn left work */
@@ -129,19 +132,17 @@ conn_of(struct MHD_Connection *mhd)
 }
 
 /* libmicrohttpd cannot answer before a request is whole: say 408 on the wire
- * ourselves, nothing else was sent yet, and close. */
+ * ourselves, nothing else was sent yet. */
 static void
-reap(struct http *h, struct conn *c)
+say_timeout(struct http *h, const struct conn *c)
 {
 	char id[ID_TEXT_SIZE];
 	struct buf body, text;
 
-	c->reaped = true;
 	buf_init(&body, ERROR_MAX);
 	buf_init(&text, ERROR_MAX);
 	id_text(id_make(&h->ids), id);
-	if (c->started &&
-	    http_error_body(HTTP_E_TIMEOUT, NULL,
+	if (http_error_body(HTTP_E_TIMEOUT, NULL,
 		json_string("The request did not arrive in time."),
 		&body) == 0 &&
 	    buf_addf(&text,
@@ -151,9 +152,16 @@ reap(struct http *h, struct conn *c)
 		id, body.len, (int)body.len, (const char *)body.data) == 0 &&
 	    send(c->fd, text.data, text.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		log_debug("408 not sent: %s", strerror(errno));
-	(void)shutdown(c->fd, SHUT_RDWR);
 	buf_done(&body);
 	buf_done(&text);
+}
+
+static uint64_t
+limit_ms(const struct http *h, const struct conn *c)
+{
+	if (c->answered)
+		return ANSWER_FACTOR * h->config.timeout_ms;
+	return c->started ? h->config.timeout_ms : IDLE_MS;
 }
 
 static void
@@ -163,10 +171,13 @@ on_reaper(void *arg)
 	uint64_t now = loop_now_ms(h->loop);
 
 	for (struct conn *c = h->conns; c != NULL; c = c->next) {
-		uint64_t limit = c->started ? h->config.timeout_ms : IDLE_MS;
-
-		if (!c->waiting && !c->reaped && now > c->since_ms + limit)
-			reap(h, c);
+		if (c->waiting || c->reaped ||
+		    now <= c->since_ms + limit_ms(h, c))
+			continue;
+		c->reaped = true;
+		if (c->started && !c->answered)
+			say_timeout(h, c);
+		(void)shutdown(c->fd, SHUT_RDWR);
 	}
 	h->dirty = true;
 	http_flush(h);
@@ -227,6 +238,7 @@ on_request_end(void *cls, struct MHD_Connection *mhd, void **context,
 		return;
 	if (r->conn != NULL) {
 		r->conn->started = r->conn->waiting = false;
+		r->conn->answered = false;
 		r->conn->since_ms = loop_now_ms(h->loop);
 	}
 	if (r->handed_over && !r->answered) {
@@ -333,6 +345,11 @@ answer(struct http_request *r, unsigned status, const char *content_type,
 	r->answered = true;
 	r->http->open--;
 	r->http->dirty = true;
+	if (r->conn != NULL) {
+		r->conn->waiting = false;
+		r->conn->answered = true;
+		r->conn->since_ms = loop_now_ms(r->http->loop);
+	}
 	if (response == NULL) { /* out of memory: an empty answer needs none */
 		status = 500;
 		response = MHD_create_response_from_buffer(
@@ -584,9 +601,13 @@ split_address(
     const char *address, char *host, size_t size, const char **ret_port)
 {
 	const char *colon = strrchr(address, ':');
+	uint64_t port;
 	size_t len;
 
-	if (colon == NULL || colon[1] == '\0')
+	/* getaddrinfo() takes 70000 for 4464. */
+	if (colon == NULL ||
+	    config_parse_number(slice_text(colon + 1), &port) < 0 ||
+	    port > UINT16_MAX)
 		return -EINVAL;
 	len = (size_t)(colon - address);
 	if (len >= 2 && address[0] == '[' && address[len - 1] == ']') {
@@ -714,7 +735,7 @@ http_new(
 		return -ENOMEM;
 	h->loop = loop;
 	h->config = *config;
-	h->listen_fd = h->quiesced_fd = h->epoll_fd = h->timer = -1;
+	h->listen_fd = h->epoll_fd = h->timer = -1;
 	h->again_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	id_maker_init(&h->ids);
 	r = h->again_fd < 0 ? -errno : open_socket(h);
@@ -735,8 +756,14 @@ http_new(
 void
 http_quiesce(struct http *h)
 {
-	if (h->quiesced_fd < 0)
-		h->quiesced_fd = MHD_quiesce_daemon(h->daemon);
+	if (h->quiesced)
+		return;
+	/* Closed, not only left alone: else the kernel goes on accepting. What
+	 * it had accepted by now is taken in first. */
+	run(h);
+	h->quiesced = true;
+	(void)MHD_quiesce_daemon(h->daemon);
+	close(h->listen_fd);
 }
 
 uint64_t
@@ -759,8 +786,6 @@ http_free(struct http *h)
 		MHD_stop_daemon(h->daemon); /* closes listen_fd, if it has it */
 	else if (h->listen_fd >= 0)
 		close(h->listen_fd);
-	if (h->quiesced_fd >= 0)
-		close(h->quiesced_fd);
 	if (h->again_fd >= 0) {
 		loop_del_fd(h->loop, h->again_fd);
 		close(h->again_fd);

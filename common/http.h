@@ -8,8 +8,9 @@
  *
  * What the layer answers itself, in the error shape of http_error.h: a body
  * over max_body 413, a request that has not arrived whole after timeout_ms
- * 408, more connections than the limit: closed. Every answer carries a
- * Request-Id header and a content type.
+ * 408, more connections than the limit, or an answer not taken within four
+ * times timeout_ms: closed. Every answer carries a Request-Id header and a
+ * content type.
  *
  * A request is valid from the handler's call to its reply, and after that no
  * more; if the client goes away before, on_gone is called instead and the
@@ -45,7 +46,8 @@ struct http_config {
 /* -EINVAL: address; -EADDRINUSE; -EACCES; -EIO. */
 int http_new(struct loop *loop, const struct http_config *config,
     struct http **ret_http) SL_MUST_CHECK;
-/* No new connections from now on; open requests may still be answered. */
+/* No new connections from now on: they are refused. Those that are there go on,
+ * and open requests may still be answered. */
 void http_quiesce(struct http *h);
 /* Requests not yet answered. */
 uint64_t http_open(const struct http *h);

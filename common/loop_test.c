@@ -106,6 +106,10 @@ timers_come_round(void **state)
 	w->stop_at = 12;
 	assert_int_equal(loop_run(w->loop), 0);
 	assert_int_equal(w->count[0], 12);
+	/* a stop that came before the run is not forgotten */
+	loop_stop(w->loop);
+	assert_int_equal(loop_run(w->loop), 0);
+	assert_int_equal(w->count[0], 12);
 	world_free(w);
 }
 

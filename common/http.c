@@ -468,6 +468,8 @@ run(struct http *h)
 		(void)MHD_run(h->daemon);
 	} while (has_work(h) && ++turns < TURNS_MAX);
 	h->running = false;
+	if (h->config.on_turn != NULL)
+		h->config.on_turn(h->config.arg);
 	if (turns == TURNS_MAX && write(h->again_fd, &one, sizeof(one)) < 0)
 		log_warn("http: cannot wake the loop: %s", strerror(errno));
 }

@@ -40,6 +40,9 @@ struct http_config {
 			    * headers too; 0: 8 KiB */
 	void (*handler)(void *arg, struct http_request *request);
 	void (*on_gone)(void *arg, struct http_request *request);
+	/* After the handlers of one wake-up: the place to flush what they
+	 * gathered. NULL: nothing. */
+	void (*on_turn)(void *arg);
 	void *arg;
 };
 

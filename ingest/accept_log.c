@@ -41,7 +41,7 @@ struct accept_log {
 /* ---- records -------------------------------------------------------- */
 
 struct accept_record *
-accept_record_new(struct slice payload)
+accept_record_new(struct slice payload, uint32_t key)
 {
 	size_t padded = (payload.len + 7) & ~(size_t)7;
 	struct accept_record *record;
@@ -53,6 +53,7 @@ accept_record_new(struct slice payload)
 		return NULL;
 	memset(record, 0, sizeof(*record));
 	record->head.len = (uint32_t)payload.len;
+	record->head.key = key;
 	record->head.accepted_ms = clock_wall_ms();
 	memcpy(record + 1, payload.data, payload.len);
 	memset((uint8_t *)(record + 1) + payload.len, 0, padded - payload.len);
@@ -70,6 +71,12 @@ accept_record_payload(const struct accept_record *record)
 {
 	return (
 	    struct slice){ (const uint8_t *)(record + 1), record->head.len };
+}
+
+uint32_t
+accept_record_key(const struct accept_record *record)
+{
+	return record->head.key;
 }
 
 uint64_t

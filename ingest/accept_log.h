@@ -53,11 +53,14 @@
 struct accept_log;
 
 struct accept_record {
-	struct mail mail; /* the receiver's, for lists of its own */
-	struct accept_record *next;
+	/* the receiver's while it has the record; next is also the caller's
+	 * before accept_log_append() */
+	struct accept_record *next, *prev;
+	void *owner;
+	uint64_t order;
+	/* the log's */
 	struct segment *segment; /* NULL until it is durable */
 	void *waiter;		 /* of the group's last record */
-	uint64_t at_ms;		 /* the receiver's */
 	struct segment_record_head head;
 	/* the payload follows, padded to 8 bytes */
 };
@@ -86,10 +89,12 @@ int accept_log_new(struct loop *loop, const struct accept_log_config *config,
  * records that are out must have been freed or completed. */
 void accept_log_free(struct accept_log *log);
 
-/* A record with a copy of the payload; NULL when memory is out. */
-struct accept_record *accept_record_new(struct slice payload);
+/* A record with a copy of the payload, and a number that is kept with it; NULL
+ * when memory is out. */
+struct accept_record *accept_record_new(struct slice payload, uint32_t key);
 void accept_record_free(struct accept_record *record);
 struct slice accept_record_payload(const struct accept_record *record);
+uint32_t accept_record_key(const struct accept_record *record);
 /* Wall time of acceptance. */
 uint64_t accept_record_time(const struct accept_record *record);
 

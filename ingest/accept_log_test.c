@@ -184,7 +184,7 @@ make(const char *text, size_t pad)
 	memset(payload, '.', sizeof(payload));
 	memcpy(payload, text, len + 1);
 	return accept_record_new(
-	    (struct slice){ (const uint8_t *)payload, len + 1 + pad });
+	    (struct slice){ (const uint8_t *)payload, len + 1 + pad }, 7);
 }
 
 static int

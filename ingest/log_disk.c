@@ -288,7 +288,8 @@ static struct accept_record *
 copy_record(struct segment *s, const struct segment_record_head *head)
 {
 	struct accept_record *record = accept_record_new(
-	    (struct slice){ (const uint8_t *)(head + 1), head->len });
+	    (struct slice){ (const uint8_t *)(head + 1), head->len },
+	    head->key);
 
 	if (record == NULL)
 		return NULL;

@@ -274,7 +274,8 @@ static uint32_t
 record_crc(const struct segment *s, const struct segment_record_head *head)
 {
 	uint64_t about[] = { s->epoch, head->seq, head->accepted_ms,
-		(uint64_t)head->len << 32 | head->remaining };
+		(uint64_t)head->len << 32 | head->remaining,
+		(uint64_t)head->key << 32 | head->zero };
 	uint32_t crc = crc32c(0, about, sizeof(about));
 
 	return crc32c(crc, head + 1, head->len);

@@ -40,6 +40,8 @@ struct segment_record_head {
 	uint32_t len; /* of the payload */
 	uint32_t crc;
 	uint32_t remaining;
+	uint32_t key; /* the writer's own */
+	uint32_t zero;
 	uint64_t seq;
 	uint64_t accepted_ms; /* wall clock */
 };

@@ -1,0 +1,160 @@
+#include "ingest/call.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/limits.h"
+
+void
+call_done(struct call *c)
+{
+	struct accept_record *record = c->first, *next;
+
+	for (; record != NULL; record = next) {
+		next = record->next;
+		accept_record_free(record);
+	}
+	c->first = c->last = NULL;
+	c->count = 0;
+	buf_done(&c->event_ids);
+}
+
+int
+call_fail(struct call *c, enum http_error error, const char *detail)
+{
+	http_fail_text(c->request, error, detail);
+	return -ECANCELED;
+}
+
+int
+call_parse(struct call *c, bool may_be_empty)
+{
+	struct slice body = http_body(c->request);
+	char detail[96];
+	int r;
+
+	if (body.len == 0) {
+		if (!may_be_empty)
+			return call_fail(
+			    c, HTTP_E_VALIDATION, "The body is missing.");
+		body = slice_text("{}");
+	}
+	r = json_parse(c->json, body);
+	if (r == 0)
+		return 0;
+	if (r == -ENOMEM)
+		return call_fail(c, HTTP_E_UNAVAILABLE, "Out of memory.");
+	(void)snprintf(detail, sizeof(detail), "The body is %s (byte %u).",
+	    r == -E2BIG ? "JSON that is nested too deep" : "not JSON",
+	    c->json->error_at);
+	return call_fail(c, HTTP_E_VALIDATION, detail);
+}
+
+static int
+add_event_id(struct call *c, struct id custody)
+{
+	char text[ID_TEXT_SIZE];
+
+	id_text(custody, text);
+	return buf_addf(
+	    &c->event_ids, "%s\"%s\"", c->event_ids.len > 0 ? "," : "", text);
+}
+
+int
+call_add(struct call *c, const struct event *event)
+{
+	struct accept_record *record;
+	struct id custody;
+	int r;
+
+	if (c->count == ACCEPT_GROUP_RECORDS)
+		return call_fail(
+		    c, HTTP_E_TOO_LARGE, "Too many events in one call.");
+	r = event_make(c->maker, event, &record, &custody);
+	if (r == -ENOMEM)
+		return call_fail(c, HTTP_E_UNAVAILABLE, "Out of memory.");
+	if (r == -ENOBUFS)
+		return call_fail(c, HTTP_E_TOO_LARGE, "An event is too large.");
+	if (r < 0)
+		return call_fail(
+		    c, HTTP_E_VALIDATION, "A field of an event is too long.");
+	if (c->last == NULL)
+		c->first = record;
+	else
+		c->last->next = record;
+	c->last = record;
+	c->count++;
+	if (c->connector == NULL && add_event_id(c, custody) < 0)
+		return call_fail(c, HTTP_E_UNAVAILABLE, "Out of memory.");
+	return 0;
+}
+
+int
+call_each(
+    struct call *c, uint32_t node, int (*fn)(struct call *c, uint32_t item))
+{
+	const struct json *j = c->json;
+	uint32_t at, count;
+	int r = 0;
+
+	if (node != JSON_NONE && json_kind(j, node) == JSON_KIND_OBJECT)
+		return fn(c, node);
+	if (node == JSON_NONE || json_kind(j, node) != JSON_KIND_ARRAY)
+		return call_fail(c, HTTP_E_VALIDATION,
+		    "Expected an object or an array of objects.");
+	at = node + 1;
+	for (count = j->nodes[node].count; r == 0 && count > 0; count--) {
+		if (json_kind(j, at) != JSON_KIND_OBJECT)
+			return call_fail(c, HTTP_E_VALIDATION,
+			    "Every element of the array must be an object.");
+		r = fn(c, at);
+		at = j->nodes[at].next;
+	}
+	return r;
+}
+
+int
+call_text(struct call *c, uint32_t item, const char *name, size_t max,
+    struct slice *ret)
+{
+	uint32_t node = json_member(c->json, item, name);
+	size_t start = c->text->len;
+	char detail[128];
+	int r;
+
+	if (node == JSON_NONE || json_kind(c->json, node) == JSON_KIND_NULL)
+		return 0;
+	r = json_text(c->json, node, c->text);
+	if (r == 0 && c->text->len > start && c->text->len - start <= max) {
+		*ret = (struct slice){ c->text->data + start,
+			c->text->len - start };
+		return 0;
+	}
+	(void)snprintf(detail, sizeof(detail),
+	    "%s must be a text of 1 to %zu bytes.", name, max);
+	return call_fail(c, HTTP_E_VALIDATION, detail);
+}
+
+int
+call_answer(const struct call *c, struct buf *out)
+{
+	char id[ID_TEXT_SIZE];
+	int r;
+
+	id_text(http_request_id(c->request), id);
+	r = buf_addf(out,
+	    "{\"status_code\":200,\"status\":\"OK\",\"data\":{"
+	    "\"request_id\":\"%s\",\"timestamp\":\"%s\"",
+	    id, c->timestamp);
+	if (r == 0 && c->connector == NULL)
+		r = buf_addf(out, ",\"event_ids\":[%.*s]",
+		    (int)c->event_ids.len,
+		    c->event_ids.data == NULL
+			? ""
+			: (const char *)c->event_ids.data);
+	return r < 0 ? r
+		     : buf_addf(out,
+			   "},\"request_id\":\"%s\",\"timestamp\":\"%s\"}", id,
+			   c->timestamp);
+}

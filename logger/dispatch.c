@@ -59,6 +59,7 @@ on_shifted(struct job *job)
 	struct endpoint_job *j = (struct endpoint_job *)job;
 	struct endpoint *e = j->endpoint;
 	struct logger *l = j->logger;
+	bool resume = job->op.type == STORE_RESUME;
 	bool more = job->op.u.shift.changed == STORE_SWEEP_ROWS;
 
 	if (job->op.result < 0) {
@@ -68,12 +69,9 @@ on_shifted(struct job *job)
 		more = false;
 		job->op.u.shift.next_due_ms = logger_now(l) + DISPATCH_AGAIN_MS;
 	}
-	if (job->op.type == STORE_SUSPEND)
-		e->held = e->held || job->op.u.shift.changed > 0;
-	else
-		e->held = e->held || more;
+	e->held = e->held || (resume ? more : job->op.u.shift.changed > 0);
 	endpoint_job_end(j, job->op.u.shift.next_due_ms);
-	if (job->op.type == STORE_RESUME || more)
+	if (resume || more)
 		dispatch_resume(l, e);
 }
 

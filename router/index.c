@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
+#include "router/table.h"
 
 #define TAG_MAX 8
 #define KEY_HEAD 7 /* app, kind, tag, length of the text */

@@ -4,12 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
-
 #include "common/crypto.h"
 #include "router/index.h"
 #include "router/scopes.h"
+#include "router/table.h"
 
 /* Patterns that one subscription may join by the values of its scopes; with
  * more it joins without them, and is asked about every event. */

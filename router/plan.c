@@ -7,8 +7,8 @@
 #include <sys/queue.h>
 
 #include "common/fail_point.h"
-#include "common/id.h"
 #include "common/msg.h"
+#include "router/part.h"
 
 /* Each has a list of the events in it. */
 enum event_state {
@@ -164,7 +164,8 @@ settle(struct plan *p, struct event *e)
 	case OUTCOME_STALE:
 		e->stale_number = e->number;
 		e->outcome = OUTCOME_NONE;
-		set_state(p, e, EVENT_STALE);
+		set_state(
+		    p, e, e->number == p->number ? EVENT_STALE : EVENT_AGAIN);
 		return;
 	case OUTCOME_NONE:
 	case OUTCOME_RETURNED:
@@ -187,77 +188,36 @@ decide(struct plan *p, struct event *e, enum outcome outcome)
 
 /* ---- sending ---------------------------------------------------------- */
 
-static bool
-is_sound(const struct msg *m)
-{
-	return m->type == MSG_EVENT && m->custody.len == ID_SIZE &&
-	       m->app != 0 && m->event_type.len > 0 && m->hole <= m->body.len;
-}
-
 static int
 unpack(const struct event *e, struct msg *ret_msg)
 {
-	struct slice bytes = { e->bytes, e->len };
-	int r = msg_unpack(bytes, ret_msg);
-
-	return r == 0 && !is_sound(ret_msg) ? -EBADMSG : r;
+	return part_unpack((struct slice){ e->bytes, e->len }, ret_msg);
 }
 
-static int
-pack_deliveries(
-    struct plan *p, const uint32_t *numbers, size_t count, struct msg *plan)
-{
-	struct msg record = { .type = MSG_PLANNED };
-
-	buf_clear(&p->records);
-	for (size_t i = 0; i < count; i++) {
-		int r;
-
-		record.subscription = numbers[i];
-		r = msg_pack_record(&record, &p->records);
-		if (r < 0)
-			return r;
-	}
-	plan->deliveries.packed = buf_slice(&p->records);
-	plan->deliveries.count = (uint32_t)count;
-	return 0;
-}
-
-/* Makes m, the event itself, the part of its plan and sends it. */
+/* Sends the next part; m is the event, and is used up. */
 static int
 send_part(struct plan *p, struct event *e, struct msg *m,
     const struct targets *targets)
 {
-	size_t from = (size_t)e->part * LIMIT_PLAN_PART;
-	size_t count = targets->count - from;
-	int r;
+	struct part part = { .number = e->number,
+		.part = e->part,
+		.parts = e->parts,
+		.held_ms = p->now_ms - e->arrived_ms,
+		.targets = targets };
+	int r = part_pack(&part, m, &p->records, &p->part);
 
-	if (count > LIMIT_PLAN_PART)
-		count = LIMIT_PLAN_PART;
-	r = pack_deliveries(
-	    p, count > 0 ? targets->numbers + from : NULL, count, m);
-	if (r < 0)
-		return r;
-	m->type = MSG_PLAN;
-	m->number = e->number;
-	m->part = e->part;
-	m->parts = e->parts;
-	m->age_ms += p->now_ms - e->arrived_ms;
-	if (e->part > 0)
-		m->body = (struct slice){ NULL, 0 };
-	buf_clear(&p->part);
-	r = msg_pack(m, &p->part);
 	if (r == 0)
 		r = p->ops->send(
 		    p->arg, buf_slice(&p->part), (uint64_t)(uintptr_t)e);
 	if (r < 0)
 		return r;
 	fail_point("router.plan");
-	e->in_flight++;
-	e->part++;
 	p->counts.in_flight++;
 	p->counts.parts++;
-	p->counts.matches += count;
+	p->counts.matches += part_size(targets->count, e->part);
+	p->counts.unmatched += targets->count == 0;
+	e->in_flight++;
+	e->part++;
 	if (e->part == e->parts) {
 		drop_targets(p, e);
 		set_state(p, e, EVENT_SENT);
@@ -307,16 +267,13 @@ start(struct plan *p, struct event *e)
 		return judge(p, e, r);
 	e->number = p->number;
 	e->part = 0;
-	e->parts = 1;
-	if (p->found.count > LIMIT_PLAN_PART) {
-		e->parts = (uint32_t)((p->found.count + LIMIT_PLAN_PART - 1) /
-				      LIMIT_PLAN_PART);
+	e->parts = part_count(p->found.count);
+	if (e->parts > 1) {
 		if (keep_targets(p, e) == 0)
 			return judge(p, e, send_part(p, e, &m, &e->targets));
 		p->crowded = true;
 		return 0;
 	}
-	p->counts.unmatched += p->found.count == 0;
 	return judge(p, e, send_part(p, e, &m, &p->found));
 }
 
@@ -386,13 +343,28 @@ plan_completed(struct plan *p, uint64_t cookie)
 	settle(p, take_answer(p, cookie));
 }
 
+/* The logger has nothing against the event: it is to come again. */
+static bool
+means_again(struct slice reason)
+{
+	static const char *const words[] = { "stale", "busy" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		size_t len = strlen(words[i]);
+
+		if (reason.len >= len &&
+		    memcmp(reason.data, words[i], len) == 0)
+			return true;
+	}
+	return false;
+}
+
 void
 plan_refused(struct plan *p, uint64_t cookie, struct slice reason)
 {
 	struct event *e = take_answer(p, cookie);
-	size_t len = strlen(PLAN_STALE);
 
-	if (reason.len >= len && memcmp(reason.data, PLAN_STALE, len) == 0) {
+	if (means_again(reason)) {
 		p->counts.stale++;
 		decide(p, e, OUTCOME_STALE);
 		return;
@@ -495,7 +467,7 @@ plan_new(const struct plan_ops *ops, void *arg, struct match *match)
 	for (int i = 0; i < EVENT_STATE_MAX; i++)
 		TAILQ_INIT(&p->lists[i]);
 	TAILQ_INIT(&p->sources);
-	buf_init(&p->records, LIMIT_PLAN_PART * 16);
+	buf_init(&p->records, PART_RECORDS_BYTES);
 	buf_init(&p->part, LIMIT_MESSAGE_BYTES);
 	return p;
 }

@@ -10,7 +10,8 @@
  * The answer to a part decides: completed, all of them: the event is done, and
  * completed at its source. Refused with the word "stale": the match was made
  * with a directory older than the logger's; it is matched again when the
- * directory moved on, and a few oldest ones on every tick all the same.
+ * directory moved on, and a few oldest ones on every tick all the same ("busy"
+ * is treated alike).
  * Refused otherwise: the event is refused at its source with that reason.
  * Returned (the logger's session ended): planned again, from the first part;
  * what the logger already has it ignores. An event answers its source only
@@ -35,14 +36,13 @@
 #include "common/buf.h"
 #include "router/match.h"
 
-/* Events of one source at once; twice the largest window (router.h). */
+/* Events of one source at once; twice the largest window (credit.h). */
 #define PLAN_SOURCE_MAX 8192
 /* Subscription numbers kept for parts not sent yet; one event is always
  * allowed. 16 MiB of them. */
 #define PLAN_TARGETS_MAX (4u * 1024 * 1024)
 /* Stale events that are tried again on a tick without a newer directory. */
 #define PLAN_STALE_PROBES 16
-#define PLAN_STALE "stale" /* how the logger's reason starts */
 
 struct plan;
 struct plan_source;

@@ -347,6 +347,39 @@ test_stale_is_matched_again(void **state)
 	assert_int_equal(w->refused_count, 0);
 }
 
+/* The directory moved on while the plan was on the way. */
+static void
+test_stale_with_news_is_matched_at_once(void **state)
+{
+	struct world *w = *state;
+
+	event(w, 1, 7);
+	assert_true(pump(w));
+	subscribe(w, 1, 2);
+	w->number = 60;
+	plan_advance(w->plan);
+	assert_false(pump(w));
+	answer_stale(w, 0);
+	assert_true(pump(w));
+	assert_int_equal(w->sent[1].count, 2);
+	assert_int_equal(w->sent[1].number, 60);
+}
+
+static void
+test_busy_is_tried_again(void **state)
+{
+	struct world *w = *state;
+
+	event(w, 1, 7);
+	assert_true(pump(w));
+	plan_refused(
+	    w->plan, w->sent[0].cookie, slice_text("busy: out of memory"));
+	assert_int_equal(w->refused_count, 0);
+	plan_tick(w->plan);
+	assert_true(pump(w));
+	assert_int_equal(w->sent_count, 2);
+}
+
 static void
 test_stale_in_the_middle_of_parts(void **state)
 {
@@ -521,6 +554,8 @@ main(void)
 		TEST(test_a_large_plan_holds_up_nobody),
 		TEST(test_matches_are_bounded),
 		TEST(test_stale_is_matched_again),
+		TEST(test_stale_with_news_is_matched_at_once),
+		TEST(test_busy_is_tried_again),
 		TEST(test_stale_in_the_middle_of_parts),
 		TEST(test_stale_without_news_is_tried_slowly),
 		TEST(test_returned_is_planned_again_first),

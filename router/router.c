@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/link.h"
 #include "common/log.h"
+#include "router/credit.h"
 #include "router/directory.h"
 #include "router/match.h"
 #include "router/plan.h"
@@ -14,9 +15,6 @@
 
 #define GOVERN_MS 250
 #define STALE_MS 100
-/* A logger without room and with nothing of ours for so many GOVERN_MS has
- * withdrawn; before that, its credit may be on the way. */
-#define OUTLET_MISSES 2
 
 struct router {
 	struct proc *proc;
@@ -24,12 +22,8 @@ struct router {
 	struct match *match;
 	struct directory directory;
 	struct plan *plan;
-	unsigned sources; /* ingests and apis that are up */
-	unsigned loggers;
-	unsigned misses;
-	uint64_t granted_bytes; /* to each source; 0: nothing is granted */
-	bool full;		/* no logger took the newest part */
-	bool draining;
+	struct credit credit;
+	bool full;	 /* no logger took the newest part */
 	int stale_timer; /* 0: none; runs while something is stale */
 };
 
@@ -51,33 +45,23 @@ has_room(const struct router *r)
 static bool
 has_outlet(const struct router *r)
 {
-	return r->loggers > 0 &&
+	return r->credit.loggers > 0 &&
 	       (has_room(r) || plan_counts(r->plan)->in_flight > 0);
-}
-
-static uint64_t
-window_bytes(const struct router *r)
-{
-	uint64_t bytes = ROUTER_BYTES_MAX / (r->sources ? r->sources : 1);
-
-	if (bytes > ROUTER_WINDOW_BYTES)
-		return ROUTER_WINDOW_BYTES;
-	return bytes < LINK_WINDOW_MIN_BYTES ? LINK_WINDOW_MIN_BYTES : bytes;
 }
 
 static void
 grant(struct router *r, uint64_t bytes)
 {
-	uint64_t messages = bytes == 0 ? 0 : ROUTER_WINDOW_MESSAGES;
+	uint64_t messages = bytes == 0 ? 0 : CREDIT_MESSAGES;
 
-	if (bytes == r->granted_bytes)
+	if (bytes == r->credit.granted_bytes)
 		return;
-	if ((bytes == 0) != (r->granted_bytes == 0))
+	if ((bytes == 0) != (r->credit.granted_bytes == 0))
 		log_info("credit=%s directory=%llu loggers=%u",
 		    bytes == 0 ? "withdrawn" : "granted",
 		    (unsigned long long)directory_number(&r->directory),
-		    r->loggers);
-	r->granted_bytes = bytes;
+		    r->credit.loggers);
+	r->credit.granted_bytes = bytes;
 	link_set_window(
 	    r->ports[STAGE_INGEST].link, MSG_LANE_WORK, messages, bytes);
 	link_set_window(
@@ -87,11 +71,9 @@ grant(struct router *r, uint64_t bytes)
 static void
 govern(struct router *r)
 {
-	if (r->draining || !directory_whole(&r->directory) || r->loggers == 0 ||
-	    r->misses >= OUTLET_MISSES)
-		grant(r, 0);
-	else if (r->granted_bytes > 0 || has_outlet(r))
-		grant(r, window_bytes(r));
+	r->credit.whole = directory_whole(&r->directory);
+	r->credit.outlet = has_outlet(r);
+	grant(r, credit_bytes(&r->credit));
 }
 
 /* ---- the work --------------------------------------------------------- */
@@ -152,10 +134,10 @@ on_govern_tick(void *arg)
 {
 	struct router *r = arg;
 
-	r->misses = has_outlet(r) ? 0 : r->misses + 1;
-	if (r->misses > 0)
+	if (!has_outlet(r))
 		r->full = false; /* try again what failed for memory */
 	work(r);
+	credit_tick(&r->credit);
 }
 
 /* ---- the plan's side of it -------------------------------------------- */
@@ -165,7 +147,7 @@ on_plan_has_room(void *arg)
 {
 	const struct router *r = arg;
 
-	return r->loggers > 0 && !r->full;
+	return r->credit.loggers > 0 && !r->full;
 }
 
 /* Tried even when a logger has no room: only then on_room is due. */
@@ -267,7 +249,7 @@ on_source_up(void *arg, struct link_peer *peer)
 		proc_fail(r->proc);
 	}
 	link_peer_set_data(peer, source);
-	r->sources++;
+	r->credit.sources++;
 	work(r);
 }
 
@@ -279,7 +261,7 @@ on_source_down(void *arg, struct link_peer *peer, const char *why)
 
 	(void)why;
 	plan_source_free(r->plan, link_peer_data(peer));
-	r->sources--;
+	r->credit.sources--;
 	if (port->stage == STAGE_API)
 		directory_down(&r->directory, peer);
 	work(r);
@@ -299,9 +281,8 @@ on_logger_up(void *arg, struct link_peer *peer)
 	struct router *r = port->owner;
 
 	(void)peer;
-	r->loggers++;
+	r->credit.loggers++;
 	r->full = false;
-	r->misses = 0;
 	work(r);
 }
 
@@ -313,7 +294,7 @@ on_logger_down(void *arg, struct link_peer *peer, const char *why)
 
 	(void)peer;
 	(void)why;
-	r->loggers--;
+	r->credit.loggers--;
 	r->full = false;
 	work(r);
 }
@@ -328,7 +309,6 @@ on_logger_room(void *arg, struct link_peer *peer, enum msg_lane lane)
 	if (lane != MSG_LANE_WORK)
 		return;
 	r->full = false;
-	r->misses = 0;
 }
 
 static void
@@ -438,7 +418,7 @@ router_ready(const struct router *r, struct buf *why)
 
 	if (!directory_whole(&r->directory))
 		reason = "no complete directory from an api yet";
-	else if (r->loggers == 0)
+	else if (r->credit.loggers == 0)
 		reason = "no logger is up";
 	if (reason != NULL)
 		(void)!buf_add_text(why, reason);
@@ -448,14 +428,14 @@ router_ready(const struct router *r, struct buf *why)
 void
 router_drain(struct router *r)
 {
-	r->draining = true;
+	r->credit.draining = true;
 	work(r);
 }
 
 bool
 router_drained(const struct router *r)
 {
-	return plan_counts(r->plan)->waiting == 0 || r->loggers == 0;
+	return plan_counts(r->plan)->waiting == 0 || r->credit.loggers == 0;
 }
 
 int
@@ -484,9 +464,9 @@ router_metrics(const struct router *r, struct buf *out)
 		{ "subscriptions", "gauge", match_count(r->match) },
 		{ "directory_number", "gauge",
 		    directory_number(&r->directory) },
-		{ "loggers", "gauge", r->loggers },
-		{ "sources", "gauge", r->sources },
-		{ "granting", "gauge", r->granted_bytes > 0 },
+		{ "loggers", "gauge", r->credit.loggers },
+		{ "sources", "gauge", r->credit.sources },
+		{ "granting", "gauge", r->credit.granted_bytes > 0 },
 	};
 	int result = 0;
 

@@ -18,12 +18,6 @@
 #include "common/buf.h"
 #include "common/proc.h"
 
-/* What one source of events may have here uncompleted. The bytes of all
- * sources together stay under ROUTER_BYTES_MAX while each can have the least
- * that the link allows (LINK_WINDOW_MIN_BYTES). */
-#define ROUTER_WINDOW_MESSAGES 4096
-#define ROUTER_WINDOW_BYTES (8u * 1024 * 1024)
-#define ROUTER_BYTES_MAX (32u * 1024 * 1024)
 /* DIRECTORY messages on their way from one api. */
 #define ROUTER_DIRECTORY_MESSAGES 64
 #define ROUTER_DIRECTORY_BYTES (8u * 1024 * 1024)

@@ -33,6 +33,7 @@ call_free(struct call *c)
 		ask_done(&c->ask);
 	}
 	json_decref(c->data);
+	json_decref(c->body);
 	free(c->kept);
 	free(c);
 }

@@ -34,7 +34,9 @@ struct call {
 	/* of a question to the logger */
 	struct ask ask;
 	bool asking;
-	void *kept; /* the handler's own, freed with free() at the end */
+	void (*validated)(struct call *c, bool right, const char *why);
+	json_t *body; /* of a request that goes on later */
+	void *kept;   /* the handler's own, freed with free() at the end */
 };
 
 /* NULL when memory is out; the request is answered then. */

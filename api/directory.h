@@ -112,6 +112,11 @@ int directory_app_of_key(struct directory *d,
     const uint8_t hash[CRYPTO_HASH_SIZE],
     struct directory_app *ret) SL_MUST_CHECK;
 
+/* What signs a delivery, still sealed: the subscription's own secret, or the
+ * application's signing key. Appends it. */
+int directory_signing_secret(struct directory *d, uint32_t app,
+    uint32_t subscription, struct buf *sealed) SL_MUST_CHECK;
+
 /* Completes hook: subscription, id, numbers, times. */
 int directory_hook_add(
     struct directory *d, struct directory_hook *hook) SL_MUST_CHECK;

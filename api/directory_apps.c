@@ -160,3 +160,32 @@ directory_app_of_key(struct directory *d, const uint8_t hash[CRYPTO_HASH_SIZE],
 	sqlite3_clear_bindings(s);
 	return r;
 }
+
+int
+directory_signing_secret(struct directory *d, uint32_t app,
+    uint32_t subscription, struct buf *sealed)
+{
+	struct slice secret;
+	sqlite3_stmt *s;
+	int r;
+
+	r = sql_prepare(d,
+	    "SELECT coalesce("
+	    "(SELECT secret FROM subscriptions"
+	    " WHERE subscription = ?2 AND app = ?1 AND deleted_ms = 0),"
+	    "(SELECT sealed FROM keys"
+	    " WHERE app = ?1 AND signing = 1 AND deleted_ms = 0))",
+	    &s);
+	if (r < 0)
+		return r;
+	sql_bind_number(s, 1, app);
+	sql_bind_number(s, 2, subscription);
+	r = sql_step(d, s);
+	secret = r > 0 ? sql_column(s, 0) : (struct slice){ NULL, 0 };
+	if (r >= 0)
+		r = secret.data == NULL
+			? -ENOENT
+			: buf_add(sealed, secret.data, secret.len);
+	sqlite3_reset(s);
+	return r;
+}

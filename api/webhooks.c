@@ -1,10 +1,12 @@
 #include "api/webhooks.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "api/hook_form.h"
 #include "api/page.h"
+#include "api/validate.h"
 
 struct showing {
 	struct api *api;
@@ -83,24 +85,33 @@ undo_create(struct call *c)
 	return r;
 }
 
-void
-webhooks_create(struct call *c)
+/* What the validation came to, after the body was applied. */
+static void
+apply_validation(
+    struct directory_hook *hook, bool right, bool says_status, const char *why)
+{
+	static const char failed[] = "delivery_url_validation_failed";
+
+	if (right && strcmp(hook->reason, failed) != 0)
+		return;
+	/* A URL that works lifts what one that did not has caused. */
+	hook->enabled = right && (!says_status || hook->enabled);
+	(void)snprintf(
+	    hook->reason, sizeof(hook->reason), "%s", right ? "none" : failed);
+	(void)snprintf(hook->cause, sizeof(hook->cause), "%s", why);
+}
+
+static void
+create(struct call *c, bool right, const char *why)
 {
 	struct directory_hook hook = { .app = c->app.app };
-	json_t *body = call_body(c), *detail;
 	unsigned changes;
 	int r;
 
-	if (body == NULL)
-		return;
-	detail = hook_form_read(body, true, &hook, &changes);
-	json_decref(body);
-	if (detail != NULL) {
-		call_fail(c, HTTP_E_VALIDATION, NULL, detail);
-		return;
-	}
 	if (!call_can_write(c))
 		return;
+	json_decref(hook_form_read(c->body, true, &hook, &changes));
+	apply_validation(&hook, right, true, why);
 	r = directory_hook_add(c->api->directory, &hook);
 	if (r < 0) {
 		call_error(c, r);
@@ -113,40 +124,73 @@ webhooks_create(struct call *c)
 }
 
 void
+webhooks_create(struct call *c)
+{
+	struct directory_hook hook = { .app = c->app.app };
+	json_t *body = call_body(c), *detail;
+	unsigned changes;
+
+	if (body == NULL)
+		return;
+	c->body = body;
+	detail = hook_form_read(c->body, true, &hook, &changes);
+	if (detail != NULL)
+		call_fail(c, HTTP_E_VALIDATION, NULL, detail);
+	else if (call_can_write(c))
+		validate_url(c, &hook, create);
+}
+
+static void
+store(struct call *c, struct directory_hook *hook, unsigned changes)
+{
+	bool touch = (changes & HOOK_URL) != 0 ||
+		     ((changes & HOOK_STATUS) != 0 && hook->enabled);
+	int r = directory_hook_set(c->api->directory, hook, touch);
+
+	if (r < 0)
+		call_error(c, r);
+	else
+		call_written(
+		    c, hook->number, false, 200, hook_form_show(c->api, hook));
+}
+
+/* The record may have changed meanwhile: the body is applied anew. */
+static void
+update(struct call *c, bool right, const char *why)
+{
+	struct directory_hook hook;
+	unsigned changes = 0;
+
+	if (!find(c, &hook) || !call_can_write(c))
+		return;
+	json_decref(hook_form_read(c->body, false, &hook, &changes));
+	apply_validation(&hook, right, (changes & HOOK_STATUS) != 0, why);
+	store(c, &hook, changes | HOOK_URL);
+}
+
+void
 webhooks_update(struct call *c)
 {
 	struct directory_hook hook;
 	json_t *body = call_body(c), *detail;
 	unsigned changes = 0;
-	bool touch;
-	int r;
 
 	if (body == NULL)
 		return;
-	if (!find(c, &hook)) {
-		json_decref(body);
+	c->body = body;
+	if (!find(c, &hook))
 		return;
-	}
-	detail = hook_form_read(body, false, &hook, &changes);
-	json_decref(body);
-	if (detail != NULL) {
+	detail = hook_form_read(c->body, false, &hook, &changes);
+	if (detail != NULL)
 		call_fail(c, HTTP_E_VALIDATION, NULL, detail);
-		return;
-	}
-	if (changes == 0) {
+	else if (changes == 0)
 		call_data(c, 200, hook_form_show(c->api, &hook));
+	else if (!call_can_write(c))
 		return;
-	}
-	if (!call_can_write(c))
-		return;
-	touch = (changes & HOOK_URL) != 0 ||
-		((changes & HOOK_STATUS) != 0 && hook.enabled);
-	r = directory_hook_set(c->api->directory, &hook, touch);
-	if (r < 0)
-		call_error(c, r);
+	else if (changes & HOOK_URL)
+		validate_url(c, &hook, update);
 	else
-		call_written(
-		    c, hook.number, false, 200, hook_form_show(c->api, &hook));
+		store(c, &hook, changes);
 }
 
 void

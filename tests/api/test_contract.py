@@ -32,16 +32,24 @@ class Logger:
     """Follows the directory, and answers questions with the pages given."""
 
     def __init__(self, stack, window=WINDOW):
+        """window: of the directory; 0 grants nothing, so confirms nothing."""
         self.pages = []
         self.questions = []
+        self.probes = []
+        self.probed = {"verdict": 1, "status": 200}
         self.follower = Peer("logger", connect=stack.link("api"), window=window)
         self.asked = Peer(
-            "logger", bind=stack.link("logger"), judge=self._judge, window=window
+            "logger", bind=stack.link("logger"), judge=self._judge, window=WINDOW
         )
         assert self.follower.up.wait(10)
         assert self.asked.up.wait(10)
 
     def _judge(self, kind, fields):
+        if kind == "PROBE":
+            self.probes.append(fields)
+            if self.probed:
+                self.asked.send(pack("PROBED", query=fields["query"], **self.probed))
+            return
         assert kind == "QUERY"
         self.questions.append(fields)
         if self.pages:
@@ -289,12 +297,73 @@ def test_no_logger_no_write(alone):
 
 
 def test_unconfirmed_creation_is_taken_back(alone):
-    logger = Logger(alone, window=0)  # grants nothing, so confirms nothing
+    logger = Logger(alone, window=0)
     began = time.monotonic()
     error(create(alone.app), 503, "ServiceUnavailableError")
     assert 4 < time.monotonic() - began < 8
     assert alone.app.call("GET", "/webhook/webhooks").json()["data"] == []
     logger.close()
+
+
+def test_delivery_url_is_validated(alone, logger):
+    app = alone.app
+    hook = create(app).json()["data"]
+    (probe,) = logger.probes
+    assert probe["url"] == "http://127.0.0.1:9/hook" and probe["app"] == 1
+    assert probe["body"] == b'{"message":"Validating delivery URL"}'
+    assert probe["event_type"] == "apideck.subscription.created"
+    assert len(probe["secret"]) == len(app.key) + 29
+
+    path = f"/webhook/webhooks/{hook['id']}"
+    for change in ({"delivery_url": hook["delivery_url"]}, {"status": "enabled"}):
+        assert app.call("PATCH", path, change).status_code == 200
+    assert len(logger.probes) == 1
+    logger.probed = {"verdict": 2, "status": 404}
+    data = app.call("PATCH", path, {"delivery_url": "http://a.test/"}).json()["data"]
+    failed = "delivery_url_validation_failed"
+    assert data["delivery_url"] == "http://a.test/" and data["status"] == "disabled"
+    assert data["disabled_reason"] == failed
+    assert logger.changes()[-1]["entries"][1]["reason"] == failed
+    # Enabling alone does not call it.
+    data = app.call("PATCH", path, {"status": "enabled"}).json()["data"]
+    assert data["status"] == "enabled" and data["disabled_reason"] == "none"
+    assert len(logger.probes) == 2
+
+    answer = create(app)
+    assert answer.status_code == 201
+    data = answer.json()["data"]
+    assert data["status"] == "disabled" and data["disabled_reason"] == failed
+    logger.probed = {"verdict": 1, "status": 204}
+    path = f"/webhook/webhooks/{data['id']}"
+    data = app.call("PATCH", path, {"delivery_url": "http://b.test/"}).json()["data"]
+    assert data["status"] == "enabled" and data["disabled_reason"] == "none"
+    data = app.call(
+        "PATCH", path, {"delivery_url": "http://c.test/", "status": "disabled"}
+    ).json()["data"]
+    assert data["status"] == "disabled" and data["disabled_reason"] == "none"
+    data = create(app, status="disabled").json()["data"]
+    assert data["status"] == "disabled" and data["disabled_reason"] == "none"
+
+
+def test_nobody_to_validate(alone, logger):
+    logger.probed = {"verdict": 0, "error": "nobody"}
+    error(create(alone.app), 503, "ServiceUnavailableError")
+    logger.probed = None
+    with pytest.raises(requests.Timeout):
+        alone.app.session.post(
+            alone.api_url + "/webhook/webhooks",
+            json={
+                "delivery_url": "http://a.test/",
+                "status": "enabled",
+                "events": [],
+                "unified_api": "crm",
+            },
+            timeout=0.5,
+        )
+    began = time.monotonic()
+    error(create(alone.app), 503, "ServiceUnavailableError")
+    assert 11 < time.monotonic() - began < 15
+    assert alone.app.call("GET", "/webhook/webhooks").json()["data"] == []
 
 
 def test_restart_keeps_everything(alone):

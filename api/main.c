@@ -98,12 +98,15 @@ on_bound_refused(
 	publish_refused(api->publish, peer, cookie, reason);
 }
 
-/* Answers that became possible leave at once. */
+/* What came on one link may have made something ready for the other one, or
+ * for a client. */
 static void
-on_batch(void *arg)
+flush_all(void *arg)
 {
 	struct api *api = arg;
 
+	link_flush(api->bound);
+	link_flush(api->loggers);
 	http_flush(api->http);
 }
 
@@ -111,7 +114,7 @@ static const struct link_ops bound_ops = {
 	.on_up = on_bound_up,
 	.on_down = on_bound_down,
 	.on_message = on_bound_message,
-	.on_batch = on_batch,
+	.on_batch = flush_all,
 	.on_room = on_bound_room,
 	.on_completed = on_bound_completed,
 	.on_refused = on_bound_refused,
@@ -180,7 +183,7 @@ static const struct link_ops logger_ops = {
 	.on_up = on_logger_up,
 	.on_down = on_logger_down,
 	.on_message = on_logger_message,
-	.on_batch = on_batch,
+	.on_batch = flush_all,
 	.on_room = on_logger_room,
 	.on_refused = on_logger_refused,
 };
@@ -212,7 +215,8 @@ on_request(void *arg, struct http_request *request)
 	struct api *api = arg;
 
 	routes_handle(api, request);
-	/* What it sent, if it is a question or a change. */
+	/* A question or a change that it sent; its answer, if there is one,
+	 * leaves with the run that called us. */
 	link_flush(api->loggers);
 	link_flush(api->bound);
 }
@@ -240,9 +244,7 @@ on_tick(void *arg)
 	asks_tick(api->asks);
 	if (publish_error(api->publish) < 0)
 		proc_fail(api->proc);
-	link_flush(api->bound);
-	link_flush(api->loggers);
-	http_flush(api->http);
+	flush_all(api);
 }
 
 /* The configured address, or http:// and the bound one. Without a slash at

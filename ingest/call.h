@@ -58,6 +58,8 @@ int call_text(struct call *c, uint32_t item, const char *name, size_t max,
 /* The answer of execute, into out: what the caller gets once all is on disk. */
 int call_answer(const struct call *c, struct buf *out) SL_MUST_CHECK;
 
+/* The node of what is published: node itself, or the payload it wraps. */
+uint32_t call_unwrap(const struct json *j, uint32_t node);
 /* An event of POST /webhook/events, and one of a connector's call. */
 int call_published(struct call *c, uint32_t item) SL_MUST_CHECK;
 int call_connector(struct call *c, uint32_t item) SL_MUST_CHECK;

@@ -130,8 +130,19 @@ set_defaults(struct call *c, struct event *e)
 		e->unified_api = event_type_api(e->type);
 }
 
-int
-call_published(struct call *c, uint32_t item)
+uint32_t
+call_unwrap(const struct json *j, uint32_t node)
+{
+	uint32_t payload = json_member(j, node, "payload");
+
+	if (payload != JSON_NONE &&
+	    json_member(j, node, "event_type") == JSON_NONE)
+		return payload;
+	return node;
+}
+
+static int
+publish(struct call *c, uint32_t item)
 {
 	const char *key = http_header(c->request, "Idempotency-Key");
 	uint8_t dedupe[CRYPTO_HASH_SIZE];
@@ -169,4 +180,16 @@ call_published(struct call *c, uint32_t item)
 		e.dedupe_key = dedupe;
 	}
 	return call_add(c, &e);
+}
+
+/* Of an array, each element may be wrapped. */
+int
+call_published(struct call *c, uint32_t item)
+{
+	uint32_t event = call_unwrap(c->json, item);
+
+	if (json_kind(c->json, event) != JSON_KIND_OBJECT)
+		return call_fail(
+		    c, HTTP_E_VALIDATION, "payload must be an object.");
+	return publish(c, event);
 }

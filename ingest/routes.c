@@ -322,17 +322,6 @@ answer_body_challenge(struct call *c)
 
 /* ---- the call ------------------------------------------------------- */
 
-static uint32_t
-published_items(const struct json *j)
-{
-	uint32_t payload = json_member(j, 0, "payload");
-
-	if (payload != JSON_NONE &&
-	    json_member(j, 0, "event_type") == JSON_NONE)
-		return payload;
-	return 0;
-}
-
 static int
 read_events(struct call *c, enum route route)
 {
@@ -343,7 +332,7 @@ read_events(struct call *c, enum route route)
 	if (r < 0)
 		return r;
 	if (route == ROUTE_EVENTS)
-		return call_each(c, published_items(c->json), call_published);
+		return call_each(c, call_unwrap(c->json, 0), call_published);
 	return call_each(
 	    c, connector_items(c->connector, c->json), call_connector);
 }

@@ -75,8 +75,10 @@ class Peer:
     received is completed at once unless judge(type, fields) returns a reason
     to refuse it."""
 
-    def __init__(self, stage, bind=None, connect=None, judge=None, window=0):
+    def __init__(self, stage, bind=None, connect=None, judge=None, window=0,
+                 instance=None):
         self.stage = stage
+        self.instance = instance or f"fake-{stage}"
         self.session = secrets.randbits(62) | 1
         self.got = []
         self.completed = set()
@@ -106,7 +108,7 @@ class Peer:
                 proto_min=1,
                 proto_max=1,
                 role=stage,
-                instance=f"fake-{stage}",
+                instance=self.instance,
                 session=self.session,
                 stamp=self._stamp,
             )
@@ -183,7 +185,7 @@ class Peer:
                 "WELCOME",
                 proto_max=1,
                 role=self.stage,
-                instance=f"fake-{self.stage}",
+                instance=self.instance,
                 session=self.session,
                 peer_session=self._theirs,
                 seq=self._received,

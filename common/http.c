@@ -18,8 +18,8 @@
 #define POOL_BYTES 8192 /* larger pools cost a memset per request */
 #define REAP_MS 1000	/* how exact the deadlines are */
 #define IDLE_MS 75000	/* a connection without a request is closed */
-#define ANSWER_FACTOR 4 /* of the timeout: so long may taking an answer take \
-			 */
+/* So many timeouts may taking an answer take. */
+#define ANSWER_FACTOR 4
 #define DISCARD_FACTOR                                       \
 	8 /* of an over-long body this much is read, so that \
 	   * the client gets to see its 413 */

@@ -101,7 +101,8 @@ timers_come_round(void **state)
 	assert_int_equal(loop_run(w->loop), 0);
 	took = clock_mono_ms() - start;
 	assert_true(took >= 99);
-	assert_in_range(w->count[1], 1, 5);
+	/* on a loaded machine all takes longer, but in step */
+	assert_in_range(w->count[1], 1, took / 20 + 1);
 	/* a stopped loop may be run again */
 	w->stop_at = 12;
 	assert_int_equal(loop_run(w->loop), 0);

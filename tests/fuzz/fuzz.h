@@ -1,6 +1,6 @@
 /* What libFuzzer calls, and how a target says that a property does not hold. */
-#ifndef SLUICE_TESTS_FUZZ_FUZZ_H
-#define SLUICE_TESTS_FUZZ_FUZZ_H
+#ifndef SLUICE_FUZZ_H
+#define SLUICE_FUZZ_H
 
 #include <stddef.h>
 #include <stdint.h>

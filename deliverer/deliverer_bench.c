@@ -56,11 +56,10 @@ static uint64_t
 thread_us(pid_t pid, const char *tid, uint64_t per)
 {
 	char path[64], text[512], name[32] = "";
-	unsigned long user, system_;
 	const char *at;
 	size_t len;
 	FILE *f;
-	uint64_t us;
+	uint64_t us, ticks = 0;
 
 	(void)snprintf(
 	    path, sizeof(path), "/proc/%d/task/%.16s/stat", (int)pid, tid);
@@ -76,16 +75,19 @@ thread_us(pid_t pid, const char *tid, uint64_t per)
 		    (int)strcspn(at + 1, ")"), at + 1);
 	at = strrchr(text, ')');
 	/* fields 14 and 15 of proc(5); the ')' ends field 2 */
-	for (int field = 2; at != NULL && field < 14; field++) {
+	for (int field = 2; at != NULL && field < 14; field++)
+		at = strchr(at + 1, ' ');
+	for (int i = 0; at != NULL && i < 2; i++) {
+		struct slice digits = { (const uint8_t *)at + 1,
+			strcspn(at + 1, " ") };
+		uint64_t value;
+
+		if (config_parse_number(digits, &value) < 0)
+			return 0;
+		ticks += value;
 		at = strchr(at + 1, ' ');
 	}
-	if (at == NULL)
-		return 0;
-	user = strtoul(at + 1, NULL, 10);
-	at = strchr(at + 1, ' ');
-	system_ = at == NULL ? 0 : strtoul(at + 1, NULL, 10);
-	us = (uint64_t)(user + system_) * 1000000 /
-	     (uint64_t)sysconf(_SC_CLK_TCK);
+	us = ticks * 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
 	if (per > 0 && us > 0)
 		printf("  %-16s %-7s %.2f us\n", name, tid,
 		    (double)us / (double)per);

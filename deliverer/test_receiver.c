@@ -83,13 +83,14 @@ flow(struct connection *c, unsigned status)
 	c->flowing = true;
 }
 
+/* The decimal number at the start of the text. */
 static unsigned
 number(const char *text)
 {
 	unsigned n = 0;
 
-	for (; *text == ' '; text++)
-		;
+	while (*text == ' ')
+		text++;
 	for (; *text >= '0' && *text <= '9'; text++)
 		n = n * 10 + (unsigned)(*text - '0');
 	return n;

@@ -170,6 +170,8 @@ on_reaper(void *arg)
 	struct http *h = arg;
 	uint64_t now = loop_now_ms(h->loop);
 
+	if (h->conns == NULL)
+		return;
 	for (struct conn *c = h->conns; c != NULL; c = c->next) {
 		if (c->waiting || c->reaped ||
 		    now <= c->since_ms + limit_ms(h, c))

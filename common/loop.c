@@ -137,6 +137,14 @@ loop_del_sock(struct loop *l, zsock_t *sock)
 	del_item(l, zsock_resolve(sock), -1);
 }
 
+/* All timers fall on multiples of their period, so that one wake-up serves
+ * many of them: an idle process turns four times a second, not forty. */
+static uint64_t
+round_up(uint64_t ms, unsigned every_ms)
+{
+	return (ms + every_ms - 1) / every_ms * every_ms;
+}
+
 int
 loop_add_timer(struct loop *l, unsigned every_ms, loop_fn *fn, void *arg)
 {
@@ -146,7 +154,7 @@ loop_add_timer(struct loop *l, unsigned every_ms, loop_fn *fn, void *arg)
 		return -ENOMEM;
 	w->timer = ++l->last_timer;
 	w->every_ms = every_ms > 0 ? every_ms : 1;
-	w->due_ms = clock_mono_ms() + w->every_ms;
+	w->due_ms = round_up(clock_mono_ms() + w->every_ms, w->every_ms);
 	return w->timer;
 }
 
@@ -233,9 +241,7 @@ turn(struct loop *l)
 	for (struct watch *w = l->watches; w != NULL; w = w->next) {
 		if (w->timer == 0 || w->due_ms > now)
 			continue;
-		w->due_ms += w->every_ms;
-		if (w->due_ms <= now)
-			w->due_ms = now + w->every_ms;
+		w->due_ms = round_up(now + 1, w->every_ms);
 		run_watch(l, w);
 	}
 }

@@ -374,7 +374,7 @@ oversleep(void *arg)
 		while (clock_mono_ms() < w->times[0] + 300)
 			poll(NULL, 0, 50);
 		w->times[1] = clock_mono_ms();
-	} else if (w->count[0] == 3) {
+	} else if (w->count[0] == 4) {
 		w->times[2] = clock_mono_ms();
 		loop_stop(w->loop);
 	}

@@ -123,7 +123,7 @@ link_conn_read(struct link_conn *c)
 		r = link_frame_receive(c->sock, NULL, &frame);
 		if (r == 0) {
 			bytes += zmq_msg_size(&frame);
-			link_peer_frame_conn(c, &frame);
+			link_welcome_frame(c, &frame);
 		}
 		zmq_msg_close(&frame);
 		if (r == -EAGAIN)
@@ -176,7 +176,7 @@ link_conn_tick(struct link_conn *c)
 	if (c->refused_ms != 0 && now < c->refused_ms + LINK_REFUSED_MS)
 		return;
 	if (c->hello_ms == 0 || now >= c->hello_ms + LINK_PING_MS)
-		link_conn_hello(c);
+		link_welcome_ask(c);
 }
 
 void

@@ -27,6 +27,8 @@ link_sock_options(zsock_t *sock)
 	set(sock, ZMQ_IPV6, 1);
 	set(sock, ZMQ_BACKLOG, 1024);
 	set(sock, ZMQ_HANDSHAKE_IVL, 5000);
+	set(sock, ZMQ_HEARTBEAT_IVL, LINK_HEARTBEAT_MS);
+	set(sock, ZMQ_HEARTBEAT_TIMEOUT, LINK_HEARTBEAT_TIMEOUT_MS);
 	set(sock, ZMQ_TCP_KEEPALIVE, 1);
 	set(sock, ZMQ_TCP_KEEPALIVE_IDLE, 30);
 	set(sock, ZMQ_TCP_KEEPALIVE_INTVL, 10);

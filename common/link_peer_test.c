@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "common/link_private.h"
 #include "common/link_testing.h"
 
 #define SESSION 77u
@@ -379,6 +380,27 @@ test_more_than_granted(void **state)
 	world_run(w, steps);
 	assert_int_equal(w->a.messages, 2);
 	assert_int_equal(world_lines(w, "garbage peer=raw"), 1);
+}
+
+static bool
+flood(struct world *w)
+{
+	for (uint64_t i = 0; i < 2 * LINK_REFUSED_MAX / 1000; i++)
+		raw_data(&w->raw, SESSION, 1 + i * 1000, 1000);
+	return true;
+}
+
+/* It never answers a PING, so no refusal is ever forgotten. */
+static void
+test_refusals_are_bounded(void **state)
+{
+	static world_step *const steps[] = { grant_two, hello, welcomed, flood,
+		reset, NULL };
+	struct world *w = *state;
+
+	world_run(w, steps);
+	assert_int_equal(w->a.messages, 2);
+	assert_int_equal(w->a.peer->in.open.count, LINK_REFUSED_MAX + 2);
 }
 
 static bool
@@ -789,6 +811,7 @@ main(void)
 		BOUND(test_gap),
 		BOUND(test_refusal_is_confirmed),
 		BOUND(test_more_than_granted),
+		BOUND(test_refusals_are_bounded),
 		BOUND(test_unexpected_message),
 		BOUND(test_resuming_what_is_forgotten),
 		BOUND(test_declared_dead_there),

@@ -1,13 +1,17 @@
 /*
  * What the modules of the link share. Nobody else includes it.
  *
- *   link.c          the link, its sockets, its timers, accessors
- *   link_conn.c     one address we connect to
- *   link_frame.c    frames out: packing and the socket
- *   link_peer.c     the conversation: HELLO, WELCOME, REFUSE, RESET, BYE, PING
+ *   link.c          the link, its timers, what link.h asks about it
+ *   link_conn.c     one address we connect to, and its socket
+ *   link_frame.c    frames in and out of a socket
+ *   link_hello.c    HELLO and strangers, at the bound socket
+ *   link_welcome.c  what is answered to HELLO, at a connected one
+ *   link_peer.c     a conversation from up to down: its frames, its life
  *   link_items.c    messages in flight, by number
  *   link_send.c     ours: outbox, credit received, ACK received
- *   link_receive.c  theirs: DATA received, completions, ACK and CREDIT sent
+ *   link_receive.c  theirs: windows, CREDIT sent, DATA received
+ *   link_ack.c      what became of them: completions, refusals, ACK sent
+ *   link_metrics.c  its counters, for /metrics
  *   link_auth.c     CURVE keys and who may use them
  *
  * A conversation is named by the connecting side (`stamp` in HELLO): the
@@ -39,11 +43,16 @@
 #define LINK_RECEIVE_HWM 4096
 #define LINK_FRAME_BYTES (LIMIT_MESSAGE_BYTES + 128 * 1024)
 #define LINK_WINDOW_MAX_MESSAGES 100000
-#define LINK_RECORDS_MAX 1024 /* of one ACK: ranges, and refused */
+#define LINK_RECORDS_MAX 1024  /* of one ACK: ranges, and refused */
+#define LINK_REFUSED_MAX 10000 /* refused messages nobody knows of yet */
 #define LINK_REASON_TEXT 256
 #define LINK_ADDRESS_TEXT 256
 #define LINK_ROUTE_SIZE 8 /* routing ids libzmq makes are 5 bytes */
 #define LINK_NOTED_MAX 64 /* strangers and refusals logged once each */
+/* libzmq's own, to be rid of connections nobody answers on, and of what was
+ * queued for them; well after we have judged the peer ourselves. */
+#define LINK_HEARTBEAT_MS 5000
+#define LINK_HEARTBEAT_TIMEOUT_MS 15000
 #define LINK_BYE_LINGER_MS 200
 
 /* In WELCOME.flags. */
@@ -197,7 +206,7 @@ struct link {
 void link_end_batch(struct link *l);
 /* True the first time something of this text is to be logged. */
 bool link_note(struct link *l, const char *text);
-void link_forget_note(struct link *l, const char *text);
+/* Retries come fast for a while. */
 void link_hurry(struct link *l);
 struct link_peer *link_find_route(
     struct link *l, const uint8_t *route, size_t len);
@@ -214,7 +223,6 @@ void link_conn_tick(struct link_conn *c);
 bool link_conn_read(struct link_conn *c);
 /* A new socket at the same address: what the old one held is dropped. */
 void link_conn_renew(struct link_conn *c);
-void link_conn_hello(struct link_conn *c);
 
 /* ---- link_frame.c */
 /* Where a frame goes: a DEALER, or a route of the ROUTER. */
@@ -238,14 +246,32 @@ int link_frame_receive(
 void *link_sock(zsock_t *sock);
 void link_sock_options(zsock_t *sock);
 
-/* ---- link_peer.c */
+/* ---- link_hello.c */
 /* A frame at the bound socket. */
-void link_peer_frame_bound(struct link *l, zmq_msg_t *route, zmq_msg_t *frame);
+void link_hello_frame(struct link *l, zmq_msg_t *route, zmq_msg_t *frame);
+
+/* ---- link_welcome.c */
 /* A frame at a connected one. */
-void link_peer_frame_conn(struct link_conn *c, zmq_msg_t *frame);
+void link_welcome_frame(struct link_conn *c, zmq_msg_t *frame);
+/* Says HELLO. */
+void link_welcome_ask(struct link_conn *c);
+
+/* ---- link_peer.c */
+/* From a HELLO or WELCOME; in no list yet. NULL when memory is out. */
+struct link_peer *link_peer_new(
+    struct link *l, const struct msg *m, struct link_conn *c);
+void link_peer_free(struct link_peer *p);
+/* Into the list; tells the application. */
+void link_peer_up(struct link_peer *p);
 /* Returns everything, tells the application, frees it. */
 void link_peer_down(struct link_peer *p, const char *why);
-void link_peer_free(struct link_peer *p);
+/* The other side has received up to seq; it goes on from there. */
+void link_peer_resumed(struct link_peer *p, uint64_t seq);
+/* Is it a frame of a conversation? */
+bool link_peer_takes(enum msg_type type);
+void link_peer_frame(struct link_peer *p, const struct msg *m);
+/* Texts of peers are shown to people: printable ASCII without quotes. */
+void link_copy_text(struct slice from, char *text, size_t size);
 /* judge: all that came was read, so silence is silence. */
 void link_peer_tick(struct link_peer *p, bool judge);
 void link_peer_ping(struct link_peer *p);
@@ -275,17 +301,21 @@ void link_out_return(struct link_peer *p);
 
 /* ---- link_receive.c */
 void link_in_init(struct link_peer *p);
-void link_in_done(struct link_in *in);
 void link_in_on_data(struct link_peer *p, const struct msg *m);
-/* The PING of this stamp was answered: so was every ACK before it. */
-void link_in_on_pong(struct link_peer *p, uint64_t stamp);
 /* Credit that was not worth a frame of its own is told now. */
 void link_in_tick(struct link_peer *p);
 void link_in_flush(struct link_peer *p);
-/* All that is completed and all credit, after a reconnect. */
-void link_in_repeat(struct link_peer *p);
 void link_in_set_window(
     struct link_in *in, enum msg_lane lane, struct link_window window);
+
+/* ---- link_ack.c */
+void link_in_done(struct link_in *in);
+/* ACK of what was completed and refused since the last. */
+void link_in_tell_done(struct link_peer *p);
+/* The PING of this stamp was answered: so was every ACK before it. */
+void link_in_on_pong(struct link_peer *p, uint64_t stamp);
+/* All that is completed and all credit, after a reconnect. */
+void link_in_repeat(struct link_peer *p);
 
 /* ---- link_auth.c */
 /* keys_folder set. -ENOENT, -EACCES: own key cannot be read. */

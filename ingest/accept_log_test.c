@@ -687,7 +687,7 @@ test_quarantine(void **state)
 	while (count_files(f, "quarantine", ".event") == 0 &&
 	       clock_mono_ms() < f->deadline_ms)
 		run_a_little(f, 5);
-	assert_int_equal(count_files(f, "quarantine", ".reason"), 1);
+	assert_int_equal(count_files(f, "quarantine", ".event"), 1);
 	run_a_little(f, 20);
 	close_log(f);
 	open_log(f);

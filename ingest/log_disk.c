@@ -434,7 +434,23 @@ probe(struct disk *d, struct disk_job *job)
 }
 
 static int
-keep_file(int folder, const char *name, struct slice content)
+write_bytes(int fd, struct slice bytes)
+{
+	while (bytes.len > 0) {
+		ssize_t n = write(fd, bytes.data, bytes.len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		bytes.data += n;
+		bytes.len -= (size_t)n;
+	}
+	return 0;
+}
+
+static int
+keep_file(int folder, const char *name, const struct slice *parts, int count)
 {
 	char tmp[SEGMENT_NAME_SIZE + 8];
 	int fd, r = 0;
@@ -444,14 +460,8 @@ keep_file(int folder, const char *name, struct slice content)
 	    openat(folder, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	for (size_t at = 0; r == 0 && at < content.len;) {
-		ssize_t n = write(fd, content.data + at, content.len - at);
-
-		if (n <= 0)
-			r = n < 0 ? -errno : -EIO;
-		else
-			at += (size_t)n;
-	}
+	for (int i = 0; r == 0 && i < count; i++)
+		r = write_bytes(fd, parts[i]);
 	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
 	close(fd);
@@ -462,26 +472,28 @@ keep_file(int folder, const char *name, struct slice content)
 	return r;
 }
 
-/* NAME.event is the message as it was, NAME.reason why it was refused. */
+/* EPOCH-SEQ.event: a line that says why, then the message as it was. */
 static void
 quarantine(struct disk *d, struct disk_job *job)
 {
 	struct accept_record *record = job->records;
-	char base[SEGMENT_NAME_SIZE], name[SEGMENT_NAME_SIZE + 16];
+	const struct slice parts[] = {
+		slice_text(job->reason),
+		slice_text("\n"),
+		accept_record_payload(record),
+	};
+	char name[SEGMENT_NAME_SIZE];
 	int r = 0;
 
 	if (d->quarantined >= ACCEPT_QUARANTINE_MAX)
 		r = -ENOSPC;
-	snprintf(base, sizeof(base), "%016" PRIx64 "-%016" PRIx64,
+	snprintf(name, sizeof(name), "%016" PRIx64 "-%016" PRIx64 ".event",
 	    record->segment->epoch, record->head.seq);
-	snprintf(name, sizeof(name), "%s.reason", base);
+	for (char *c = job->reason; *c != '\0'; c++)
+		if (*c == '\n')
+			*c = ' ';
 	if (r == 0)
-		r = keep_file(
-		    d->slot.quarantine, name, slice_text(job->reason));
-	snprintf(name, sizeof(name), "%s.event", base);
-	if (r == 0)
-		r = keep_file(
-		    d->slot.quarantine, name, accept_record_payload(record));
+		r = keep_file(d->slot.quarantine, name, parts, 3);
 	if (r == 0 && fsync(d->slot.quarantine) < 0)
 		r = -errno;
 	if (r == 0)

@@ -35,8 +35,11 @@ static int
 grow(struct json *j)
 {
 	uint32_t cap = j->cap ? j->cap * 2 : FIRST_NODES;
-	struct json_node *nodes = realloc(j->nodes, cap * sizeof(*nodes));
+	struct json_node *nodes;
 
+	if (cap <= j->cap) /* no text of JSON_TEXT_MAX comes near */
+		return -ENOMEM;
+	nodes = realloc(j->nodes, cap * sizeof(*nodes));
 	if (nodes == NULL)
 		return -ENOMEM;
 	j->nodes = nodes;
@@ -331,8 +334,11 @@ json_parse(struct json *j, struct slice text)
 	struct reader r = { .json = j };
 	int e;
 
-	if (j->cap > JSON_NODES_KEPT)
-		json_done(j);
+	if (j->cap > JSON_NODES_KEPT) {
+		free(j->nodes);
+		j->nodes = NULL;
+		j->cap = 0;
+	}
 	j->count = 0;
 	j->text = text;
 	if (text.len > JSON_TEXT_MAX)
@@ -381,7 +387,7 @@ static int32_t
 next_escape(struct json_units *u)
 {
 	uint8_t c = u->at[1];
-	int32_t unit = 0;
+	uint32_t unit = 0;
 
 	u->at += 2;
 	switch (c) {
@@ -397,9 +403,9 @@ next_escape(struct json_units *u)
 		return '\t';
 	case 'u':
 		for (int i = 0; i < 4; i++)
-			unit = unit << 4 | hex_value(u->at[i]);
+			unit = unit << 4 | (uint32_t)hex_value(u->at[i]);
 		u->at += 4;
-		return unit;
+		return (int32_t)unit;
 	default:
 		return c;
 	}

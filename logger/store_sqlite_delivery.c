@@ -142,7 +142,10 @@ delivery_add_attempt(struct store_sqlite *s, struct delivery_row *row,
 		*ret_new = changed > 0;
 	}
 	if (*ret_new) {
-		row->status = o->status;
+		/* A late failure beside a success is an attempt, no more. */
+		if (row->state != MSG_STATE_DELIVERED ||
+		    o->verdict == MSG_VERDICT_DELIVERED)
+			row->status = o->status;
 		if (o->attempt > row->attempts)
 			row->attempts = o->attempt;
 	}

@@ -6,7 +6,7 @@ from harness.wait import wait_until
 
 EVENTS = 2500 if SANITIZED else 5000
 RATE = 150 if SANITIZED else 400
-ROUNDS = 1 if SANITIZED else 2
+ROUNDS = 1 if SANITIZED else 3
 SLOTS = 64
 ORDER = ("router", "logger", "deliverer", "api", "ingest")
 

@@ -69,6 +69,8 @@ def test_a_stopped_deliverer_is_replaced_and_fences_itself(make_stack, load_rece
     tally = Tally(load_receiver)
     wait_until(lambda: len(load.accepted) > 200, what="load")
     with stack.paused("deliverer"):
+        count = len(load.accepted)
+        wait_until(lambda: len(load.accepted) > count + 200, what="load goes on")
         accepted = list(load.accepted)
         wait_until(
             lambda: not tally.missing(accepted), 30, "delivered by the other one"

@@ -13,9 +13,12 @@
 typedef int lookup_fn(
     const char *, const char *, const struct addrinfo *, struct addrinfo **);
 
+int hosts_lookup(const char *host, const char *service,
+    const struct addrinfo *hints, struct addrinfo **all);
+
 int
-getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
-    struct addrinfo **all)
+hosts_lookup(const char *host, const char *service,
+    const struct addrinfo *hints, struct addrinfo **all)
 {
 	lookup_fn *next = NULL;
 	const char *path = getenv("LINK_HOSTS");
@@ -43,3 +46,5 @@ getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
 		(void)fclose(f);
 	return *all != NULL ? 0 : next(host, service, hints, all);
 }
+
+__typeof__(getaddrinfo) getaddrinfo __attribute__((alias("hosts_lookup")));

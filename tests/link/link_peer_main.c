@@ -118,11 +118,11 @@ map_open(struct map *m, const char *folder, const char *name, uint64_t count)
 	(void)snprintf(path, sizeof(path), "%s/%s.map", folder, name);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0 || ftruncate(fd, (off_t)len) < 0)
-		return -errno;
+		return -EIO;
 	at = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	(void)close(fd);
 	if (at == MAP_FAILED)
-		return -errno;
+		return -EIO;
 	m->header = (struct header *)(void *)at;
 	m->records = (struct record *)(void *)(at + MAP_HEADER);
 	return 0;
@@ -472,15 +472,15 @@ make_keys(const char *folder)
 int
 main(int argc, char **argv)
 {
+	static struct end end;
+	struct end *e = &end;
 	enum stage stage =
 	    argc == 6 ? stage_from(slice_text(argv[1])) : STAGE_NONE;
-	struct end *e;
 	int r;
 
 	if (argc == 3 && strcmp(argv[1], "keys") == 0)
 		return make_keys(argv[2]);
-	e = calloc(1, sizeof(*e));
-	if (e == NULL || (stage != STAGE_LOGGER && stage != STAGE_DELIVERER)) {
+	if (stage != STAGE_LOGGER && stage != STAGE_DELIVERER) {
 		(void)fprintf(stderr,
 		    "usage: link_peer logger|deliverer ADDRESS FOLDER COUNT "
 		    "RATE\n");
@@ -503,7 +503,6 @@ main(int argc, char **argv)
 	loop_free(e->loop);
 	free(e->returned);
 	free(e->message);
-	free(e);
 	zsys_shutdown();
 	return r == 0 ? 0 : 1;
 }

@@ -104,6 +104,7 @@ enum msg_query {
 	MSG_QUERY_LOGS,	 /* rows by application, filters and cursor */
 	MSG_QUERY_LOG,	 /* the row of one delivery */
 	MSG_QUERY_EVENT, /* rows of one event, by custody or request id */
+	MSG_QUERY_USAGE, /* no rows: what the application used this month */
 	MSG_QUERY_MAX
 };
 enum msg_tristate { MSG_ANY, MSG_TRUE, MSG_FALSE };

@@ -67,7 +67,9 @@ const struct msg_shape msg_shapes[MSG_TYPE_MAX] = {
 	    { REQ(peer_session), REQ(stamp) } },
 
 	[MSG_EVENT] = { "EVENT", MSG_LANE_WORK,
-	    "ingest, api -> router: an accepted event", { EVENT_FIELDS } },
+	    "ingest, api -> router: an accepted event; with a subscription, for "
+	    "that one alone, whatever it matches",
+	    { EVENT_FIELDS, OPT(subscription) } },
 	[MSG_PLAN] = { "PLAN", MSG_LANE_WORK,
 	    "router -> logger: an event and whom it goes to; parts after the "
 	    "first carry the event without its body",
@@ -109,15 +111,19 @@ const struct msg_shape msg_shapes[MSG_TYPE_MAX] = {
 		OPT(event_type), OPT(entity_type), OPT(service_id),
 		OPT(consumer_id), OPT(attempt), OPT(subscription) } },
 	[MSG_PAGE] = { "PAGE", MSG_LANE_CONTROL, "logger -> api",
-	    { REQ(query), LIST(rows, ROW), OPT(cursor), OPT(error) } },
+	    { REQ(query), LIST(rows, ROW), OPT(cursor), OPT(error), OPT(count),
+		OPT(used) } },
 	[MSG_NOTICE] = { "NOTICE", MSG_LANE_CONTROL,
-	    "logger -> api: a subscription was held; until a change answers",
+	    "logger -> api: a subscription was held, or (subscription 0) a whole "
+	    "application, usage_limit; until a change answers",
 	    { REQ(subscription), REQ(app), REQ(number), REQ(reason),
 		OPT(delivery), OPT(at_ms) } },
 	[MSG_REPLAY] = { "REPLAY", MSG_LANE_CONTROL,
-	    "api -> logger: make deliveries due again",
+	    "api -> logger: make deliveries due again, one or those of a "
+	    "subscription; answered by a PAGE: count, or an error that starts "
+	    "with unknown or live",
 	    { REQ(query), REQ(app), OPT(delivery), OPT(subscription),
-		OPT(from_ms), OPT(to_ms) } },
+		OPT(from_ms), OPT(to_ms), OPT(job), OPT(state) } },
 
 	[MSG_RANGE] = { "range", MSG_LANE_CONTROL, "record of ranges",
 	    { REQ(seq), REQ(count) } },
@@ -142,7 +148,7 @@ const struct msg_shape msg_shapes[MSG_TYPE_MAX] = {
 		OPT(events), OPT(scopes), OPT(enabled), OPT(unified_api),
 		OPT(secret), OPT(timeout_ms), OPT(schedule), OPT(rate),
 		OPT(quota), OPT(reason), OPT(lookup), OPT(consumer_id),
-		OPT(service_id) } },
+		OPT(service_id), OPT(born) } },
 	[MSG_ROW] = { "row", MSG_LANE_CONTROL, "record of a page",
 	    { REQ(delivery), REQ(app), REQ(subscription), REQ(event_type),
 		OPT(unified_api), OPT(service_id), OPT(consumer_id),

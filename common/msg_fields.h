@@ -102,7 +102,10 @@
 	F(90, state, U64, 15, "enum msg_state")                                \
 	F(91, planned_ms, U64, UINT64_MAX, "wall ms of the plan's commit")     \
 	F(92, at_ms, U64, UINT64_MAX, "wall ms")                               \
-	F(93, attempts, LIST, 256, "attempts of a row, oldest first")
+	F(93, attempts, LIST, 256, "attempts of a row, oldest first")          \
+	F(94, born, U64, UINT64_MAX, "tokens minted before are void")          \
+	F(95, used, U64, UINT64_MAX, "events of this month")                   \
+	F(96, job, BYTES, 16, "id of a replay; made by who asks")
 
 #define MSG_KEY_MAX 128 /* keys are below: one byte of msgpack */
 

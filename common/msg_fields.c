@@ -67,7 +67,8 @@ const struct msg_shape msg_shapes[MSG_TYPE_MAX] = {
 	    { REQ(peer_session), REQ(stamp) } },
 
 	[MSG_EVENT] = { "EVENT", MSG_LANE_WORK,
-	    "ingest, api -> router: an accepted event; with a subscription, for "
+	    "ingest, api -> router: an accepted event; with a subscription, "
+	    "for "
 	    "that one alone, whatever it matches",
 	    { EVENT_FIELDS, OPT(subscription) } },
 	[MSG_PLAN] = { "PLAN", MSG_LANE_WORK,
@@ -114,7 +115,8 @@ const struct msg_shape msg_shapes[MSG_TYPE_MAX] = {
 	    { REQ(query), LIST(rows, ROW), OPT(cursor), OPT(error), OPT(count),
 		OPT(used) } },
 	[MSG_NOTICE] = { "NOTICE", MSG_LANE_CONTROL,
-	    "logger -> api: a subscription was held, or (subscription 0) a whole "
+	    "logger -> api: a subscription was held, or (subscription 0) a "
+	    "whole "
 	    "application, usage_limit; until a change answers",
 	    { REQ(subscription), REQ(app), REQ(number), REQ(reason),
 		OPT(delivery), OPT(at_ms) } },

@@ -255,7 +255,7 @@ static void *
 run(void *arg)
 {
 	struct receiver *r = arg;
-	static struct pollfd fds[CONNECTIONS_MAX + 2];
+	struct pollfd fds[CONNECTIONS_MAX + 2];
 
 	while (!atomic_load(&r->stop)) {
 		fds[0] = (struct pollfd){ r->listener, POLLIN, 0 };

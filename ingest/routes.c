@@ -177,15 +177,15 @@ static enum token_result
 identify(struct routes *r, struct call *c, const struct target *t)
 {
 	struct token_checker *tokens = r->config.tokens;
-	const char *bearer = http_header(c->request, "Authorization");
-	const char *app_id = http_header(c->request, "x-apideck-app-id");
 	enum token_result result;
-	const char *lookup;
+	const char *bearer, *app_id, *lookup;
 
-	if (t->route == ROUTE_EVENTS)
-		return token_key(tokens, bearer, app_id, &c->who);
 	if (t->route == ROUTE_W)
 		return token_connection(tokens, t->token, &c->who);
+	bearer = http_header(c->request, "Authorization");
+	app_id = http_header(c->request, "x-apideck-app-id");
+	if (t->route == ROUTE_EVENTS)
+		return token_key(tokens, bearer, app_id, &c->who);
 	result = token_integration(tokens, t->token, bearer, app_id, &c->who);
 	if (result != TOKEN_OK || t->route != ROUTE_X)
 		return result;

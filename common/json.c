@@ -52,7 +52,7 @@ add_node(struct reader *r, enum json_kind kind, const uint8_t *start)
 {
 	struct json *j = r->json;
 
-	if (j->count == j->cap && grow(j) < 0)
+	if (j->count >= j->cap && grow(j) < 0)
 		return -ENOMEM;
 	j->nodes[j->count] = (struct json_node){
 		.start = (uint32_t)(start - r->start),

@@ -598,9 +598,15 @@ recover(struct accept_log *log, const struct accept_log_config *config,
 	insert_recovered(log, list);
 	log->segment_bytes = choose_segment(cap, config->segment_bytes);
 	files = cap / log->segment_bytes;
-	r = disk_start(&log->disk, slot, log->segment_bytes,
-	    files < FILES_LEAST ? FILES_LEAST : files, log->segments, next_seq,
-	    &log->done);
+	log->disk = (struct disk){
+		.slot = *slot,
+		.done = &log->done,
+		.segment_bytes = log->segment_bytes,
+		.max_files = files < FILES_LEAST ? FILES_LEAST : files,
+		.files = log->segments,
+		.next_seq = next_seq,
+	};
+	r = disk_start(&log->disk);
 	if (r < 0)
 		return r;
 	log_info("accept log %s/slot-%u: file_system=%s cap=%llu "

@@ -28,26 +28,28 @@
 
 /* ---- a disk that fails on demand ------------------------------------ */
 
+/* In place of the C library's, so with its names for the parameters. */
+
 static volatile bool disk_full, sync_fails;
 
 ssize_t
-pwritev(int fd, const struct iovec *iov, int count, off_t at)
+pwritev(int __fd, const struct iovec *__iovec, int __count, off_t __offset)
 {
 	if (disk_full) {
 		errno = ENOSPC;
 		return -1;
 	}
-	return syscall(SYS_pwritev, fd, iov, count, at, 0);
+	return syscall(SYS_pwritev, __fd, __iovec, __count, __offset, 0);
 }
 
 int
-fdatasync(int fd)
+fdatasync(int __fildes)
 {
 	if (sync_fails) {
 		errno = EIO;
 		return -1;
 	}
-	return (int)syscall(SYS_fdatasync, fd);
+	return (int)syscall(SYS_fdatasync, __fildes);
 }
 
 /* ---- one log, and what it said -------------------------------------- */

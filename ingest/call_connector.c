@@ -63,11 +63,10 @@ read_time(struct call *c, uint32_t item, char text[CLOCK_TEXT_SIZE])
 
 	if (r < 0)
 		return r;
-	if (at.data == NULL)
-		memcpy(text, c->timestamp, CLOCK_TEXT_SIZE);
-	else if (config_parse_number(at, &value) == 0 && value < MS_FROM * 1000)
+	if (at.data != NULL && config_parse_number(at, &value) == 0 &&
+	    value < MS_FROM * 1000)
 		clock_text(value < MS_FROM ? value * 1000 : value, text);
-	else if (clock_parse(at, &value) == 0)
+	else if (at.data != NULL && clock_parse(at, &value) == 0)
 		clock_text(value, text);
 	else
 		memcpy(text, c->timestamp, CLOCK_TEXT_SIZE);

@@ -228,7 +228,7 @@ load_one(const char *folder, const char *name, struct connector **ret)
 {
 	struct connector *c = calloc(1, sizeof(*c));
 	char path[4096], id[LIMIT_SERVICE_TEXT + 1];
-	json_error_t error;
+	json_error_t error = { 0 };
 	int r = -EINVAL;
 
 	if (c == NULL)

@@ -34,7 +34,8 @@ directory_new(void)
 		return NULL;
 	d->size = FIRST_BUCKETS;
 	for (int t = 0; t < TABLES; t++)
-		d->buckets[t] = calloc(d->size, sizeof(*d->buckets[t]));
+		d->buckets[t] =
+		    calloc(d->size, sizeof(struct directory_entry *));
 	if (d->buckets[0] == NULL || d->buckets[1] == NULL) {
 		directory_free(d);
 		return NULL;
@@ -184,11 +185,12 @@ unlink_entry(struct directory *d, struct directory_entry *e)
 static int
 grow(struct directory *d)
 {
-	struct directory bigger = { .size = d->size * 2 };
+	struct directory bigger = { .size =
+					d->size ? d->size * 2 : FIRST_BUCKETS };
 
 	for (int t = 0; t < TABLES; t++)
 		bigger.buckets[t] =
-		    calloc(bigger.size, sizeof(*bigger.buckets[t]));
+		    calloc(bigger.size, sizeof(struct directory_entry *));
 	if (bigger.buckets[0] == NULL || bigger.buckets[1] == NULL) {
 		free(bigger.buckets[0]);
 		free(bigger.buckets[1]);
@@ -215,7 +217,7 @@ keep(uint8_t **at, struct slice s)
 {
 	struct slice kept = { s.data == NULL ? NULL : *at, s.len };
 
-	if (s.len > 0)
+	if (s.data != NULL && s.len > 0)
 		memcpy(*at, s.data, s.len);
 	*at += s.len;
 	return kept;

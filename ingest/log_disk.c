@@ -571,21 +571,12 @@ count_quarantined(int folder)
 }
 
 int
-disk_start(struct disk *d, const struct slot *slot, uint32_t segment_bytes,
-    uint64_t max_files, uint64_t files, uint64_t next_seq, struct mailbox *done)
+disk_start(struct disk *d)
 {
 	sigset_t all, before; /* signals are the loop's */
 	int r;
 
-	*d = (struct disk){
-		.slot = *slot,
-		.done = done,
-		.segment_bytes = segment_bytes,
-		.max_files = max_files,
-		.files = files,
-		.next_seq = next_seq,
-		.spare_fd = -1,
-	};
+	d->spare_fd = -1;
 	d->quarantined = count_quarantined(d->slot.quarantine);
 	r = mailbox_init(&d->jobs);
 	if (r < 0)

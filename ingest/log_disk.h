@@ -68,11 +68,10 @@ struct disk {
 	uint32_t quarantined;
 };
 
-/* slot is taken over, and released by disk_stop(). next_seq: above every one
- * in the slot. -errno. */
-int disk_start(struct disk *d, const struct slot *slot, uint32_t segment_bytes,
-    uint64_t max_files, uint64_t files, uint64_t next_seq,
-    struct mailbox *done) SL_MUST_CHECK;
+/* d is zero but for slot, which is taken over and released by disk_stop(),
+ * done, segment_bytes, max_files, files and next_seq (above every one in the
+ * slot). -errno. */
+int disk_start(struct disk *d) SL_MUST_CHECK;
 void disk_post(struct disk *d, struct disk_job *job);
 /* Does what was posted, ends the thread, closes everything. */
 void disk_stop(struct disk *d);

@@ -213,7 +213,7 @@ static int
 make_done(int folder, const char *name, const struct segment *s, int *ret_fd)
 {
 	struct done_head head = { DONE_MAGIC, s->epoch };
-	int fd, r;
+	int fd = -1, r;
 
 	/* Never written over: after a power cut old bits must not meet a new
 	 * header. */
@@ -247,7 +247,7 @@ segment_map_done(int folder, struct segment *s)
 {
 	char name[SEGMENT_NAME_SIZE];
 	void *map;
-	int fd, r;
+	int fd = -1, r;
 
 	if (s->done != NULL)
 		return 0;

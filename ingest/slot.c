@@ -125,7 +125,7 @@ static int
 try_slot(struct slot *s, unsigned number)
 {
 	char name[NAME_SIZE];
-	int folder, r;
+	int folder = -1, r;
 
 	snprintf(name, sizeof(name), "slot-%u", number);
 	r = open_folder(s->root, name, &folder);
@@ -340,7 +340,7 @@ static int
 adopt_slot(void *arg, int root, const char *name)
 {
 	struct gathering *g = arg;
-	int folder, lock, r;
+	int folder, lock = -1, r;
 
 	if (strncmp(name, "slot-", 5) != 0)
 		return 0;

@@ -189,6 +189,8 @@ lease_held(
 		lease->restored = false;
 		lease->ends_ms = ends_ms;
 	}
+	log_debug("held part=%llu of=%llu", (unsigned long long)m.part,
+	    (unsigned long long)m.parts);
 	if (++d->held_parts >= m.parts)
 		end_unnamed(l, d);
 	peer_complete(from, seq);

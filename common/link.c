@@ -1,8 +1,13 @@
 #include "common/link.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "common/crypto.h"
 #include "common/link_private.h"
@@ -106,22 +111,33 @@ say_bye(struct link_peer *p)
 }
 
 static void
-drop_leaving(struct link *l)
+unlink_conn(struct link *l, const struct link_conn *c)
 {
 	struct link_conn **at = &l->conns;
 
-	while (*at != NULL) {
-		struct link_conn *c = *at;
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+}
 
-		if (!c->leaving) {
-			at = &c->next;
+/* The application may connect, even to the same address again, while it is
+ * told that a peer is down: look at the list afresh after that. */
+static void
+drop_leaving(struct link *l)
+{
+	struct link_conn *c = l->conns, *next;
+
+	for (; c != NULL; c = next) {
+		next = c->next;
+		if (!c->leaving)
 			continue;
-		}
 		if (c->peer != NULL) {
 			say_bye(c->peer);
 			link_peer_down(c->peer, "disconnected");
 		}
-		*at = c->next;
+		if (!c->leaving)
+			continue;
+		unlink_conn(l, c);
 		if (c->sock != NULL)
 			zsock_set_linger(c->sock, LINK_BYE_LINGER_MS);
 		link_conn_free(c);
@@ -202,6 +218,7 @@ link_new(struct loop *loop, const struct link_config *config,
 		return -ENOMEM;
 	zsys_handler_set(NULL);
 	l->loop = loop;
+	l->lock_fd = -1;
 	l->config = *config;
 	l->ops = *ops;
 	l->arg = arg;
@@ -255,6 +272,8 @@ link_free(struct link *l)
 		loop_del_timer(l->loop, l->tick);
 	if (l->hurry != 0)
 		loop_del_timer(l->loop, l->hurry);
+	if (l->lock_fd >= 0)
+		close(l->lock_fd);
 	link_auth_free(l->auth);
 	buf_done(&l->frame);
 	buf_done(&l->list);
@@ -276,15 +295,39 @@ check_address(const struct link *l, const char *address)
 	return 0;
 }
 
+/* libzmq replaces a socket file that somebody else is listening on: a lock
+ * beside it, which ends with its holder, says that it is taken. */
+static int
+claim_path(struct link *l, const char *address)
+{
+	const char *path = address + strlen("ipc://");
+	char lock[PATH_MAX];
+
+	if (strncmp(address, "ipc://", 6) != 0 || path[0] == '@')
+		return 0;
+	if (snprintf(lock, sizeof(lock), "%s.lock", path) >= (int)sizeof(lock))
+		return -ENAMETOOLONG;
+	l->lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (l->lock_fd < 0)
+		return -errno;
+	if (flock(l->lock_fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	close(l->lock_fd);
+	l->lock_fd = -1;
+	return -EADDRINUSE;
+}
+
 int
 link_bind(struct link *l, const char *address)
 {
 	int r = check_address(l, address);
 
+	if (r == 0 && l->router != NULL)
+		r = -EINVAL;
+	if (r == 0)
+		r = claim_path(l, address);
 	if (r < 0)
 		return r;
-	if (l->router != NULL)
-		return -EINVAL;
 	l->router = zsock_new(ZMQ_ROUTER);
 	if (l->router == NULL)
 		return -ENOMEM;

@@ -93,11 +93,13 @@ int link_new(struct loop *loop, const struct link_config *config,
 /* Says BYE to every peer, returns nothing, calls nothing. */
 void link_free(struct link *l);
 
-/* tcp://ADDRESS:PORT (numeric; * for all) or ipc://PATH. -EADDRINUSE, -EACCES
- * (tcp without keys and without plain_tcp), -EINVAL. */
+/* tcp://ADDRESS:PORT (numeric; * for all) or ipc://PATH, which PATH.lock keeps
+ * from being taken over. -EADDRINUSE: another process has it; -EACCES: tcp
+ * without keys and without plain_tcp; -EINVAL. */
 int link_bind(struct link *l, const char *address) SL_MUST_CHECK;
 /* Adds or removes a peer address (numeric), as discovery finds and loses it;
- * `to` is the stage expected there. Adding one twice is no error. */
+ * `to` is the stage expected there. Adding one twice is no error; what cannot
+ * be reached yet (no key, no descriptor) is tried again and again. */
 int link_connect(
     struct link *l, enum stage to, const char *address) SL_MUST_CHECK;
 void link_disconnect(struct link *l, const char *address);

@@ -73,10 +73,14 @@ link_conn_new(
 	c->alone_ms = loop_now_ms(l->loop);
 	(void)snprintf(c->address, sizeof(c->address), "%s", address);
 	r = open_sock(c);
-	if (r < 0) {
+	if (r == -EINVAL) {
 		link_conn_free(c);
 		return r;
 	}
+	/* What else it may be (no key yet, no descriptor free) passes: it is
+	 * tried again at each tick. */
+	if (r < 0)
+		log_warn("link to=%s waits: %s", address, strerror(-r));
 	*ret = c;
 	return 0;
 }

@@ -238,10 +238,12 @@ void
 link_peer_tick(struct link_peer *p, bool judge)
 {
 	uint64_t now = loop_now_ms(p->link->loop);
+	uint64_t limit_ms =
+	    judge ? LINK_SILENT_MS : LINK_SILENT_FACTOR * LINK_SILENT_MS;
 	struct link_conn *c = p->conn;
 
 	p->blocked = false;
-	if (judge && now >= p->last_ms + LINK_SILENT_MS) {
+	if (now >= p->last_ms + limit_ms) {
 		link_peer_down(p, "silent");
 		if (c != NULL) {
 			link_conn_alone(c);

@@ -28,6 +28,10 @@
 
 #include "common/link.h"
 
+/* Silence is judged when all that came in was read; but a backlog that never
+ * ends must not keep the dead alive: at so many times the limit it is judged
+ * all the same. */
+#define LINK_SILENT_FACTOR 3
 #define LINK_TICK_MS 500       /* pings, retries and silence are judged */
 #define LINK_HURRY_MS 50       /* HELLO is tried this often ... */
 #define LINK_HURRY_FOR_MS 5000 /* ... for so long, then at every tick */
@@ -186,6 +190,7 @@ struct link {
 	void *arg;
 	uint64_t session;
 	zsock_t *router;
+	int lock_fd; /* of the bound ipc path; -1: none */
 	struct link_conn *conns;
 	uint32_t conn_number;
 	struct link_peer *peers;

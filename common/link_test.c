@@ -171,10 +171,31 @@ test_restart(void **state)
 	assert_false(w->a.was_dead);
 }
 
+/* libzmq alone would let the second one take the path over in silence. */
+static void
+a_path_has_one_owner(void **state)
+{
+	struct world *w = *state;
+	struct link_config config = { .stage = STAGE_LOGGER,
+		.instance = "second" };
+	struct link *second = NULL;
+
+	assert_int_equal(
+	    link_new(w->loop, &config, &(struct link_ops){ 0 }, NULL, &second),
+	    0);
+	assert_int_equal(link_bind(second, w->address), -EADDRINUSE);
+	link_free(w->a.link);
+	w->a.link = NULL;
+	assert_int_equal(link_bind(second, w->address), 0);
+	link_free(second);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+		    a_path_has_one_owner, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_any_order, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(

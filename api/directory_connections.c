@@ -56,7 +56,7 @@ int
 directory_connection_get(struct directory *d, uint32_t app, const char *id,
     struct directory_connection *ret)
 {
-	sqlite3_stmt *s;
+	sqlite3_stmt *s = NULL;
 	int r;
 
 	r = sql_prepare(d,
@@ -81,7 +81,7 @@ directory_connection_name(struct directory *d, uint32_t app,
     struct slice service_id, struct slice consumer_id,
     char name[LIMIT_NAME_TEXT + 1])
 {
-	sqlite3_stmt *s;
+	sqlite3_stmt *s = NULL;
 	int r;
 
 	r = sql_prepare(d,
@@ -111,7 +111,7 @@ directory_connection_page(struct directory *d, struct directory_page *page,
     void (*fn)(void *arg, const struct directory_connection *c), void *arg)
 {
 	struct directory_connection c;
-	sqlite3_stmt *s;
+	sqlite3_stmt *s = NULL;
 	unsigned n = 0;
 	int r;
 
@@ -178,7 +178,7 @@ bind_shown(sqlite3_stmt *s, const struct directory_connection *c)
 static int
 insert(struct directory *d, struct directory_connection *c, struct slice sealed)
 {
-	sqlite3_stmt *s;
+	sqlite3_stmt *s = NULL;
 	int r;
 
 	r = sql_prepare(d,
@@ -240,7 +240,7 @@ static int
 update(struct directory *d, const struct directory_connection *c, bool keep,
     struct slice sealed)
 {
-	sqlite3_stmt *s;
+	sqlite3_stmt *s = NULL;
 	int r;
 
 	r = sql_prepare(d,
@@ -292,7 +292,7 @@ directory_connection_set(struct directory *d, struct directory_connection *c,
 int
 directory_connection_remove(struct directory *d, struct directory_connection *c)
 {
-	sqlite3_stmt *s;
+	sqlite3_stmt *s = NULL;
 	int r;
 
 	r = sql_begin(d);

@@ -64,7 +64,7 @@ int
 directory_hook_get(struct directory *d, uint32_t app, const char *id,
     struct directory_hook *ret)
 {
-	sqlite3_stmt *s;
+	sqlite3_stmt *s = NULL;
 	int r;
 
 	r = sql_prepare(d,
@@ -81,7 +81,7 @@ int
 directory_hook_find(struct directory *d, uint32_t app, uint32_t subscription,
     struct directory_hook *ret)
 {
-	sqlite3_stmt *s;
+	sqlite3_stmt *s = NULL;
 	int r;
 
 	r = sql_prepare(d,
@@ -100,7 +100,7 @@ directory_hook_page(struct directory *d, struct directory_page *page,
     void (*fn)(void *arg, const struct directory_hook *hook), void *arg)
 {
 	struct directory_hook hook;
-	sqlite3_stmt *s;
+	sqlite3_stmt *s = NULL;
 	unsigned n = 0;
 	int r;
 
@@ -140,7 +140,7 @@ directory_hook_page(struct directory *d, struct directory_page *page,
 static int
 insert(struct directory *d, struct directory_hook *h)
 {
-	sqlite3_stmt *s;
+	sqlite3_stmt *s = NULL;
 	int r;
 
 	r = sql_prepare(d,
@@ -191,7 +191,7 @@ directory_hook_add(struct directory *d, struct directory_hook *hook)
 static int
 update(struct directory *d, const struct directory_hook *h)
 {
-	sqlite3_stmt *s;
+	sqlite3_stmt *s = NULL;
 	int r;
 
 	r = sql_prepare(d,
@@ -239,7 +239,7 @@ directory_hook_set(struct directory *d, struct directory_hook *hook, bool touch)
 int
 directory_hook_remove(struct directory *d, struct directory_hook *hook)
 {
-	sqlite3_stmt *s;
+	sqlite3_stmt *s = NULL;
 	int r;
 
 	r = sql_begin(d);

@@ -177,7 +177,7 @@ int
 sql_number(
     struct directory *d, const char *sql, uint64_t a, uint64_t b, uint64_t *ret)
 {
-	sqlite3_stmt *s;
+	sqlite3_stmt *s = NULL;
 	int r;
 
 	r = sql_prepare(d, sql, &s);
@@ -281,7 +281,7 @@ sql_begin(struct directory *d)
 int
 sql_end(struct directory *d, int r)
 {
-	sqlite3_stmt *s;
+	sqlite3_stmt *s = NULL;
 
 	if (r == 0)
 		r = sql_prepare(
@@ -303,7 +303,7 @@ sql_end(struct directory *d, int r)
 int
 sql_touch_app(struct directory *d, uint32_t app)
 {
-	sqlite3_stmt *s;
+	sqlite3_stmt *s = NULL;
 	int r;
 
 	r = sql_prepare(d, "UPDATE apps SET number = ?1 WHERE app = ?2", &s);
@@ -318,7 +318,7 @@ int
 sql_page_frame(struct directory *d, const char *counting, const char *before,
     struct directory_page *page)
 {
-	sqlite3_stmt *s;
+	sqlite3_stmt *s = NULL;
 	int r;
 
 	r = sql_number(d, counting, page->app, 0, &page->total);
@@ -411,7 +411,7 @@ drop_old_marks(struct directory *d)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < sizeof(marks) / sizeof(*marks); i++) {
-		sqlite3_stmt *s;
+		sqlite3_stmt *s = NULL;
 
 		r = sql_prepare(d, marks[i], &s);
 		if (r == 0) {
@@ -438,7 +438,7 @@ static int
 check_seal(struct directory *d)
 {
 	struct buf secret;
-	sqlite3_stmt *s;
+	sqlite3_stmt *s = NULL;
 	char what[32];
 	int r;
 

@@ -23,7 +23,7 @@ keep(uint8_t **at, struct slice s)
 {
 	struct slice kept = { s.data == NULL ? NULL : *at, s.len };
 
-	if (s.len > 0)
+	if (s.data != NULL && s.len > 0)
 		memcpy(*at, s.data, s.len);
 	(*at)[s.len] = '\0';
 	*at += s.len + 1;

@@ -102,7 +102,7 @@ int endpoints_put_app(struct endpoints *e, const struct msg *entry,
 int endpoints_put(struct endpoints *e, const struct msg *entry,
     uint64_t generation, struct endpoint **ret) SL_MUST_CHECK;
 int endpoints_load_app(
-    struct endpoints *e, const struct store_app *app) SL_MUST_CHECK;
+    struct endpoints *e, const struct store_app *from) SL_MUST_CHECK;
 int endpoints_load(
     struct endpoints *e, const struct store_endpoint *from) SL_MUST_CHECK;
 

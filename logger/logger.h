@@ -116,7 +116,7 @@ void probed_message(
 
 /* lease.c: a lease that came from the store at the start. */
 int lease_restore(
-    struct logger *l, const struct store_loaded_lease *lease) SL_MUST_CHECK;
+    struct logger *l, const struct store_loaded_lease *from) SL_MUST_CHECK;
 /* Its deliverer is gone: all its committed leases are lost. */
 void lease_deliverer_down(struct logger *l, struct deliverer *d);
 /* Lost (it counts) or given back: ends it and makes its delivery due. */
@@ -128,12 +128,12 @@ uint64_t lease_floor(const struct logger *l);
 /* Ends it and looks at its endpoint again. */
 void lease_end(struct logger *l, struct lease *lease);
 
-/* dispatch.c: a deliverer for one fresh delivery of p, or NULL: it is due. */
-struct deliverer *dispatch_fresh(struct logger *l, struct endpoint *p);
+/* dispatch.c: a deliverer for one fresh delivery of e, or NULL: it is due. */
+struct deliverer *dispatch_fresh(struct logger *l, struct endpoint *e);
 /* Leases what is due, as far as there is room. */
 void dispatch_run(struct logger *l);
 /* Held deliveries of an endpoint that may be sent to become due. */
-void dispatch_resume(struct logger *l, struct endpoint *p);
+void dispatch_resume(struct logger *l, struct endpoint *e);
 
 /* deliver.c: leases of one body, all at the same deliverer, that are committed.
  * What cannot be sent is given back. */
@@ -146,7 +146,7 @@ void deliver_send(struct logger *l, const struct msg *event,
     const struct deliver_item *items, size_t count);
 
 /* notice.c */
-void notice_send(struct logger *l, struct endpoint *p);
+void notice_send(struct logger *l, struct endpoint *e);
 void notice_tick(struct logger *l);
 
 /* probe.c */

@@ -4,7 +4,7 @@
 
 #include "common/log.h"
 
-#define SQL_TEXT(name, text) [SQL_##name] = text,
+#define SQL_TEXT(name, text) [SQL_##name] = (text),
 static const char *const texts[SQL_MAX] = { SQL_STATEMENTS(SQL_TEXT) };
 
 int

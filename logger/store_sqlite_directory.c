@@ -137,7 +137,7 @@ load_endpoint(struct store_sqlite *s, sqlite3_stmt *st,
 		.hold_ms = sql_get(st, 13),
 		.hold_number = sql_get(st, 14),
 	};
-	uint64_t held;
+	uint64_t held = STORE_NEVER;
 	int r;
 
 	if (e.hold.data != NULL)

@@ -7,9 +7,11 @@
 
 #include "api/asks.h"
 #include "api/directory.h"
+#include "api/outbox.h"
 #include "api/publish.h"
 #include "common/discovery.h"
 #include "common/http.h"
+#include "common/id.h"
 #include "common/jwt.h"
 #include "common/link.h"
 #include "common/proc.h"
@@ -24,6 +26,8 @@ struct api {
 	struct link *loggers; /* questions to the loggers */
 	struct discovery *discovery;
 	struct publish *publish;
+	struct outbox *outbox; /* events to the routers */
+	struct id_maker ids;   /* of them */
 	struct asks *asks;
 	struct http *http;
 	char *public_url; /* without a slash at the end */

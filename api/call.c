@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "common/clock.h"
+#include "common/fail_point.h"
 #include "common/log.h"
 
 struct call *
@@ -246,6 +247,8 @@ call_written(struct call *c, uint64_t number, bool ingests, unsigned status,
 	c->wait.number = number;
 	c->wait.ingests = ingests;
 	c->wait.done = on_waited;
+	fail_point("api.committed");
+	outbox_pump(c->api->outbox);
 	publish_wait(c->api->publish, &c->wait);
 	publish_changed(c->api->publish); /* may answer at once */
 }

@@ -126,6 +126,25 @@ read_secret(struct form *f, struct slice *ret_secret)
 	return true;
 }
 
+static void
+read_state(struct form *f, struct directory_connection *c)
+{
+	static const char *const states[] = { "added", "authorized", "callable",
+		"invalid" };
+	char text[DIRECTORY_WORD_TEXT + 1];
+
+	if (!form_text(f, "state", FORM_OPTIONAL, 1, text, sizeof(text)))
+		return;
+	for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++) {
+		if (strcmp(text, states[i]) == 0) {
+			memcpy(c->state, text, sizeof(text));
+			return;
+		}
+	}
+	form_complain(
+	    f, "state", "must be added, authorized, callable or invalid");
+}
+
 /* secret points into body. */
 static json_t *
 read_body(const json_t *body, bool is_create, struct directory_connection *c,
@@ -145,6 +164,7 @@ read_body(const json_t *body, bool is_create, struct directory_connection *c,
 	read_extra(&f, "tag_line", c->tag_line, sizeof(c->tag_line));
 	read_extra(&f, "auth_type", c->auth_type, sizeof(c->auth_type));
 	(void)form_bool(&f, "enabled", FORM_OPTIONAL, &c->enabled);
+	read_state(&f, c);
 	*ret_has_secret = read_secret(&f, secret);
 	return form_end(&f);
 }
@@ -214,16 +234,29 @@ connections_get(struct call *c)
 		call_data(c, 200, show(c->api, &connection));
 }
 
+static struct directory_news
+make_news(struct call *c, const char *type)
+{
+	return (struct directory_news){
+		.type = type,
+		.custody = id_make(&c->api->ids),
+		.request_id = http_request_id(c->request),
+	};
+}
+
+/* Its event may be on the way: another one tells that it is gone again. */
 static int
 undo_create(struct call *c)
 {
+	struct directory_news news = make_news(c, "vault.connection.deleted");
 	struct directory_connection connection;
 	int r;
 
 	r = directory_connection_get(
 	    c->api->directory, c->app.app, c->kept, &connection);
 	if (r == 0)
-		r = directory_connection_remove(c->api->directory, &connection);
+		r = directory_connection_remove(
+		    c->api->directory, &connection, &news);
 	return r;
 }
 
@@ -237,6 +270,7 @@ connections_create(struct call *c)
 	};
 	json_t *body = call_body(c), *detail;
 	struct slice secret = { NULL, 0 };
+	struct directory_news news;
 	bool has_secret;
 	int r;
 
@@ -252,7 +286,8 @@ connections_create(struct call *c)
 		json_decref(body);
 		return;
 	}
-	r = directory_connection_add(c->api->directory, &new, secret);
+	news = make_news(c, "vault.connection.created");
+	r = directory_connection_add(c->api->directory, &new, secret, &news);
 	json_decref(body);
 	if (r == -EEXIST) {
 		call_fail_text(c, HTTP_E_CONFLICT,
@@ -275,7 +310,8 @@ connections_update(struct call *c)
 	struct directory_connection connection;
 	json_t *body = call_body(c), *detail;
 	struct slice secret = { NULL, 0 };
-	bool has_secret = false;
+	bool has_secret = false, was_enabled;
+	struct directory_news news;
 	int r;
 
 	if (body == NULL)
@@ -284,6 +320,7 @@ connections_update(struct call *c)
 		json_decref(body);
 		return;
 	}
+	was_enabled = connection.enabled;
 	detail = read_body(body, false, &connection, &secret, &has_secret);
 	if (detail != NULL) {
 		json_decref(body);
@@ -294,8 +331,11 @@ connections_update(struct call *c)
 		json_decref(body);
 		return;
 	}
+	news = make_news(c, was_enabled && !connection.enabled
+				? "vault.connection.disabled"
+				: "vault.connection.updated");
 	r = directory_connection_set(
-	    c->api->directory, &connection, has_secret ? &secret : NULL);
+	    c->api->directory, &connection, has_secret ? &secret : NULL, &news);
 	json_decref(body);
 	if (r < 0)
 		call_error(c, r);
@@ -308,17 +348,97 @@ void
 connections_delete(struct call *c)
 {
 	struct directory_connection connection;
+	struct directory_news news;
 	json_t *data;
 	int r;
 
 	if (!find(c, &connection) || !call_can_write(c))
 		return;
 	data = show(c->api, &connection);
-	r = directory_connection_remove(c->api->directory, &connection);
+	/* As the service is to its consumer now. */
+	(void)snprintf(connection.state, sizeof(connection.state), "available");
+	news = make_news(c, "vault.connection.deleted");
+	r = directory_connection_remove(c->api->directory, &connection, &news);
 	if (r < 0) {
 		json_decref(data);
 		call_error(c, r);
 		return;
 	}
 	call_written(c, connection.number, true, 200, data);
+}
+
+/* ---- its life --------------------------------------------------------- */
+
+static void
+store(struct call *c, struct directory_connection *connection, const char *type,
+    bool revokes)
+{
+	struct directory_news news = make_news(c, type);
+	int r;
+
+	if (!call_can_write(c))
+		return;
+	news.revokes = revokes;
+	r = directory_connection_set(
+	    c->api->directory, connection, NULL, &news);
+	if (r < 0)
+		call_error(c, r);
+	else
+		call_written(
+		    c, connection->number, true, 200, show(c->api, connection));
+}
+
+static void
+set_enabled(struct call *c, bool enabled, const char *type)
+{
+	struct directory_connection connection;
+
+	if (!find(c, &connection))
+		return;
+	if (connection.enabled == enabled) {
+		call_data(c, 200, show(c->api, &connection));
+		return;
+	}
+	connection.enabled = enabled;
+	store(c, &connection, type, false);
+}
+
+void
+connections_enable(struct call *c)
+{
+	set_enabled(c, true, "vault.connection.updated");
+}
+
+void
+connections_disable(struct call *c)
+{
+	set_enabled(c, false, "vault.connection.disabled");
+}
+
+void
+connections_callable(struct call *c)
+{
+	struct directory_connection connection;
+
+	if (!find(c, &connection))
+		return;
+	if (strcmp(connection.state, "callable") == 0) {
+		call_data(c, 200, show(c->api, &connection));
+		return;
+	}
+	(void)snprintf(connection.state, sizeof(connection.state), "callable");
+	store(c, &connection, "vault.connection.callable", false);
+}
+
+/* The consumer took back what he had granted: nothing that was handed out
+ * works any more. The answer has a new URL, for when he grants it again. */
+void
+connections_revoke(struct call *c)
+{
+	struct directory_connection connection;
+
+	if (!find(c, &connection))
+		return;
+	(void)snprintf(connection.state, sizeof(connection.state), "added");
+	store(c, &connection, "vault.connection.revoked", true);
 }

@@ -13,5 +13,10 @@ void connections_create(struct call *c);
 void connections_get(struct call *c);
 void connections_update(struct call *c);
 void connections_delete(struct call *c);
+void connections_enable(struct call *c);
+void connections_disable(struct call *c);
+void connections_callable(struct call *c);
+/* Makes its execute_url void and answers with a new one. */
+void connections_revoke(struct call *c);
 
 #endif

@@ -24,6 +24,7 @@
 #include "common/attributes.h"
 #include "common/buf.h"
 #include "common/crypto.h"
+#include "common/id.h"
 #include "common/limits.h"
 #include "common/seal.h"
 
@@ -41,8 +42,12 @@ struct directory_app {
 	uint32_t app;
 	char id[LIMIT_ID_TEXT + 1];
 	char name[LIMIT_NAME_TEXT + 1];
+	uint64_t quota;	  /* events a month; 0: no limit */
+	uint64_t rate;	  /* requests a second; 0: no limit */
+	uint64_t limited; /* month (directory_month()) whose quota is used up */
 	uint64_t number;
 	uint64_t created_ms;
+	uint64_t updated_ms;
 };
 
 struct directory_hook {
@@ -59,6 +64,12 @@ struct directory_hook {
 	char cause[LIMIT_NAME_TEXT + 1];      /* why in truth, for people */
 	uint64_t born;			      /* number of its creation */
 	uint64_t touched; /* number of its last enabling or change of URL */
+	bool has_secret;  /* of its own */
+	uint64_t secret_until_ms; /* the one before signs too until then */
+	char schedule[LIMIT_SCHEDULE_TEXT + 1]; /* "": the default */
+	char scopes[LIMIT_SCOPES_TEXT + 1];	/* JSON; "": none */
+	uint64_t timeout_ms;			/* 0: the default */
+	uint64_t rate; /* attempts a second; 0: no limit */
 	uint64_t number;
 	uint64_t created_ms;
 	uint64_t updated_ms;
@@ -81,10 +92,19 @@ struct directory_connection {
 	char state[DIRECTORY_WORD_TEXT + 1];
 	bool enabled;
 	bool has_secret;
-	uint64_t born;
+	uint64_t born; /* tokens minted at an earlier number are void */
 	uint64_t number;
 	uint64_t created_ms;
 	uint64_t updated_ms;
+};
+
+/* What is told of a write of a connection: an event that is put into the
+ * outbox in the same transaction. */
+struct directory_news {
+	const char *type; /* vault.connection.created */
+	struct id custody;
+	struct id request_id;
+	bool revokes; /* the connection's tokens are void from now on */
 };
 
 /*
@@ -151,9 +171,11 @@ int directory_connection_page(struct directory *d, struct directory_page *page,
     void (*fn)(void *arg, const struct directory_connection *c),
     void *arg) SL_MUST_CHECK;
 
-/* secret: absent for none. -EEXIST: the consumer has this connection. */
+/* secret: absent for none. news NULL: nothing is told. -EEXIST: the consumer
+ * has this connection. */
 int directory_connection_add(struct directory *d,
-    struct directory_connection *c, struct slice secret) SL_MUST_CHECK;
+    struct directory_connection *c, struct slice secret,
+    const struct directory_news *news) SL_MUST_CHECK;
 int directory_connection_get(struct directory *d, uint32_t app, const char *id,
     struct directory_connection *ret) SL_MUST_CHECK;
 /* -ENOENT when that consumer, or any for an empty consumer_id, has none. */
@@ -163,9 +185,32 @@ int directory_connection_name(struct directory *d, uint32_t app,
 /* Stores everything that is shown but its keys. secret NULL: left as it is;
  * absent: taken away. */
 int directory_connection_set(struct directory *d,
-    struct directory_connection *c, const struct slice *secret) SL_MUST_CHECK;
-int directory_connection_remove(
-    struct directory *d, struct directory_connection *c) SL_MUST_CHECK;
+    struct directory_connection *c, const struct slice *secret,
+    const struct directory_news *news) SL_MUST_CHECK;
+int directory_connection_remove(struct directory *d,
+    struct directory_connection *c,
+    const struct directory_news *news) SL_MUST_CHECK;
+
+/*
+ * The outbox: events that this process sends to the routers like an ingest,
+ * each until a router has completed it. The custody id is made with the row,
+ * so that sending it again makes no second event.
+ */
+struct directory_letter {
+	uint64_t seq; /* in the order they were written */
+	uint64_t made_ms;
+	struct buf *event; /* the packed EVENT is appended */
+};
+/* A transaction of its own. */
+int directory_outbox_add(struct directory *d, uint32_t app, struct id custody,
+    struct slice event) SL_MUST_CHECK;
+/* The first after seq that was not refused. -ENOENT: none. */
+int directory_outbox_next(struct directory *d, uint64_t after,
+    struct directory_letter *ret) SL_MUST_CHECK;
+int directory_outbox_remove(struct directory *d, uint64_t seq) SL_MUST_CHECK;
+/* Keeps it for people to look at, but sends it no more. */
+int directory_outbox_refuse(
+    struct directory *d, uint64_t seq, struct slice reason) SL_MUST_CHECK;
 
 /*
  * The feed: records as MSG_ENTRY, packed one after the other into entries.

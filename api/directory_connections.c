@@ -207,8 +207,8 @@ insert(struct directory *d, struct directory_connection *c, struct slice sealed)
 }
 
 int
-directory_connection_add(
-    struct directory *d, struct directory_connection *c, struct slice secret)
+directory_connection_add(struct directory *d, struct directory_connection *c,
+    struct slice secret, const struct directory_news *news)
 {
 	char text[LOOKUP_LETTERS + 1];
 	struct buf sealed;
@@ -229,6 +229,8 @@ directory_connection_add(
 		r = insert(d, c, buf_slice(&sealed));
 		if (r == 0)
 			r = sql_touch_app(d, c->app);
+		if (r == 0)
+			r = sql_tell(d, c, news);
 		r = sql_end(d, r);
 	}
 	buf_done(&sealed);
@@ -247,7 +249,7 @@ update(struct directory *d, const struct directory_connection *c, bool keep,
 	    "UPDATE connections SET name = ?1, icon = ?2, logo = ?3,"
 	    " website = ?4, tag_line = ?5, auth_type = ?6, state = ?7,"
 	    " enabled = ?8, number = ?9, updated_ms = ?10,"
-	    " secret = CASE WHEN ?11 THEN secret ELSE ?12 END"
+	    " secret = CASE WHEN ?11 THEN secret ELSE ?12 END, born = ?14"
 	    " WHERE connection = ?13 AND deleted_ms = 0",
 	    &s);
 	if (r < 0)
@@ -257,6 +259,7 @@ update(struct directory *d, const struct directory_connection *c, bool keep,
 	sql_bind_number(s, 11, keep);
 	sql_bind_bytes(s, 12, sealed);
 	sql_bind_number(s, 13, c->connection);
+	sql_bind_number(s, 14, c->born);
 	r = sql_run(d, s);
 	if (r == 0 && sqlite3_changes(d->db) != 1)
 		r = -ENOENT;
@@ -265,7 +268,7 @@ update(struct directory *d, const struct directory_connection *c, bool keep,
 
 int
 directory_connection_set(struct directory *d, struct directory_connection *c,
-    const struct slice *secret)
+    const struct slice *secret, const struct directory_news *news)
 {
 	struct buf sealed;
 	int r = 0;
@@ -280,9 +283,13 @@ directory_connection_set(struct directory *d, struct directory_connection *c,
 	if (r == 0) {
 		c->number = d->writing;
 		c->updated_ms = clock_wall_ms();
+		if (news != NULL && news->revokes)
+			c->born = d->writing;
 		r = update(d, c, secret == NULL, buf_slice(&sealed));
 		if (r == 0)
 			r = sql_touch_app(d, c->app);
+		if (r == 0)
+			r = sql_tell(d, c, news);
 		r = sql_end(d, r);
 	}
 	buf_done(&sealed);
@@ -290,7 +297,8 @@ directory_connection_set(struct directory *d, struct directory_connection *c,
 }
 
 int
-directory_connection_remove(struct directory *d, struct directory_connection *c)
+directory_connection_remove(struct directory *d, struct directory_connection *c,
+    const struct directory_news *news)
 {
 	sqlite3_stmt *s = NULL;
 	int r;
@@ -299,6 +307,7 @@ directory_connection_remove(struct directory *d, struct directory_connection *c)
 	if (r < 0)
 		return r;
 	c->number = d->writing;
+	c->updated_ms = clock_wall_ms();
 	r = sql_prepare(d,
 	    "UPDATE connections SET deleted_ms = ?1, number = ?2,"
 	    " secret = NULL WHERE connection = ?3 AND deleted_ms = 0",
@@ -313,5 +322,7 @@ directory_connection_remove(struct directory *d, struct directory_connection *c)
 		r = -ENOENT;
 	if (r == 0)
 		r = sql_touch_app(d, c->app);
+	if (r == 0)
+		r = sql_tell(d, c, news);
 	return sql_end(d, r);
 }

@@ -20,10 +20,10 @@
 	"SELECT subscription, number, app, id, deleted_ms, unified_api," \
 	" url, events, enabled, reason, secret, scopes, timeout_ms,"     \
 	" schedule, rate FROM subscriptions "
-#define CONNECTIONS                                                    \
-	"SELECT connection, number, app, id, deleted_ms, lookup,"      \
-	" consumer_id, unified_api, service_id, name, enabled, secret" \
-	" FROM connections "
+#define CONNECTIONS                                                     \
+	"SELECT connection, number, app, id, deleted_ms, lookup,"       \
+	" consumer_id, unified_api, service_id, name, enabled, secret," \
+	" born FROM connections "
 
 static void
 fill_app(sqlite3_stmt *s, struct msg *e)
@@ -72,6 +72,7 @@ fill_connection(sqlite3_stmt *s, struct msg *e)
 	e->name = sql_column(s, 9);
 	e->enabled = sql_column_number(s, 10) != 0;
 	e->secret = sql_column(s, 11);
+	e->born = sql_column_number(s, 12);
 }
 
 static const struct {

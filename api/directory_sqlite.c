@@ -13,12 +13,11 @@
 #include "common/clock.h"
 #include "common/log.h"
 
-#define VERSION 1
 /* The owner must not stand still; a command may wait for it. */
 #define OWNER_BUSY_MS 250
 #define COMMAND_BUSY_MS 10000
 
-static const char schema[] =
+static const char schema_1[] =
     "CREATE TABLE meta ("
     " one INTEGER PRIMARY KEY CHECK (one = 1),"
     " number INTEGER NOT NULL) STRICT;"
@@ -102,6 +101,26 @@ static const char schema[] =
     "CREATE UNIQUE INDEX connections_one ON connections"
     " (app, service_id, consumer_id, unified_api) WHERE deleted_ms = 0;"
     "CREATE INDEX connections_number ON connections (number);";
+
+static const char schema_2[] =
+    "ALTER TABLE apps ADD COLUMN rate INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE apps ADD COLUMN limited INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE subscriptions"
+    " ADD COLUMN secret_until_ms INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX subscriptions_secret ON subscriptions (secret_until_ms)"
+    " WHERE secret_until_ms > 0;"
+    "CREATE TABLE outbox ("
+    " seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " app INTEGER NOT NULL REFERENCES apps (app),"
+    " custody BLOB NOT NULL UNIQUE,"
+    " made_ms INTEGER NOT NULL,"
+    " event BLOB NOT NULL,"
+    " refused TEXT) STRICT;";
+
+/* Each brings the file from the version before it to its own. */
+static const char *const schemas[] = { schema_1, schema_2 };
+
+#define VERSION (sizeof(schemas) / sizeof(*schemas))
 
 static int
 sql_errno(const struct directory *d, int rc)
@@ -375,6 +394,21 @@ claim(struct directory *d, const char *path)
 }
 
 static int
+upgrade(struct directory *d, uint64_t version)
+{
+	char pragma[48];
+	int r = 0;
+
+	if (version == VERSION)
+		return 0;
+	for (; r == 0 && version < VERSION; version++)
+		r = exec(d, schemas[version]);
+	(void)snprintf(pragma, sizeof(pragma), "PRAGMA user_version = %zu",
+	    (size_t)VERSION);
+	return r < 0 ? r : exec(d, pragma);
+}
+
+static int
 make_schema(struct directory *d)
 {
 	uint64_t version;
@@ -384,13 +418,8 @@ make_schema(struct directory *d)
 	if (r < 0)
 		return r;
 	r = sql_number(d, "PRAGMA user_version", 0, 0, &version);
-	if (r == 0 && version > VERSION)
-		r = -EPROTO;
-	if (r == 0 && version == 0) {
-		r = exec(d, schema);
-		if (r == 0)
-			r = exec(d, "PRAGMA user_version = 1");
-	}
+	if (r == 0)
+		r = version > VERSION ? -EPROTO : upgrade(d, version);
 	if (r == 0)
 		return exec(d, "COMMIT");
 	(void)sqlite3_exec(d->db, "ROLLBACK", NULL, NULL, NULL);

@@ -11,7 +11,7 @@
 
 #include "api/directory.h"
 
-#define SQL_STATEMENTS_MAX 64
+#define SQL_STATEMENTS_MAX 96
 
 struct directory {
 	sqlite3 *db;
@@ -54,6 +54,9 @@ int sql_begin(struct directory *d) SL_MUST_CHECK;
 int sql_end(struct directory *d, int r) SL_MUST_CHECK;
 /* Gives the application the number of this write. */
 int sql_touch_app(struct directory *d, uint32_t app) SL_MUST_CHECK;
+/* Puts the news of a connection's write into the outbox; inside one. */
+int sql_tell(struct directory *d, const struct directory_connection *c,
+    const struct directory_news *news) SL_MUST_CHECK;
 /* Fills total and previous. counting: the total of application ?1; before: the
  * number before the page that ends at ?2 and is ?3 long, or no row. */
 int sql_page_frame(struct directory *d, const char *counting,

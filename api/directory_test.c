@@ -330,7 +330,7 @@ test_snapshot_in_parts(void **state)
 	snprintf(c.service_id, sizeof(c.service_id), "hubspot");
 	snprintf(c.unified_api, sizeof(c.unified_api), "crm");
 	assert_int_equal(
-	    directory_connection_add(w->d, &c, slice_text("inbound")), 0);
+	    directory_connection_add(w->d, &c, slice_text("inbound"), NULL), 0);
 	buf_init(&packed, 1 << 20);
 	do {
 		static struct msg e[1024];
@@ -375,8 +375,9 @@ test_connection_lives(void **state)
 	snprintf(c.unified_api, sizeof(c.unified_api), "crm");
 	snprintf(c.name, sizeof(c.name), "HubSpot");
 	twin = c;
-	assert_int_equal(directory_connection_add(w->d, &c, none), 0);
-	assert_int_equal(directory_connection_add(w->d, &twin, none), -EEXIST);
+	assert_int_equal(directory_connection_add(w->d, &c, none, NULL), 0);
+	assert_int_equal(
+	    directory_connection_add(w->d, &twin, none, NULL), -EEXIST);
 	assert_int_equal(directory_connection_get(w->d, 1, c.id, &got), 0);
 	assert_false(got.has_secret);
 	assert_string_equal(got.lookup, c.lookup);
@@ -394,15 +395,15 @@ test_connection_lives(void **state)
 
 	got.enabled = false;
 	assert_int_equal(directory_connection_set(w->d, &got,
-			     &(struct slice){ (const uint8_t *)"s", 1 }),
+			     &(struct slice){ (const uint8_t *)"s", 1 }, NULL),
 	    0);
 	assert_int_equal(directory_connection_get(w->d, 1, c.id, &got), 0);
 	assert_true(got.has_secret);
-	assert_int_equal(directory_connection_set(w->d, &got, NULL), 0);
+	assert_int_equal(directory_connection_set(w->d, &got, NULL, NULL), 0);
 	assert_int_equal(directory_connection_get(w->d, 1, c.id, &got), 0);
 	assert_true(got.has_secret);
-	assert_int_equal(directory_connection_remove(w->d, &got), 0);
-	assert_int_equal(directory_connection_add(w->d, &twin, none), 0);
+	assert_int_equal(directory_connection_remove(w->d, &got, NULL), 0);
+	assert_int_equal(directory_connection_add(w->d, &twin, none, NULL), 0);
 }
 
 int

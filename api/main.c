@@ -26,6 +26,7 @@ on_bound_up(void *arg, struct link_peer *peer)
 	log_info("peer up stage=%s instance=%s",
 	    stage_name(link_peer_stage(peer)), link_peer_instance(peer));
 	publish_up(api->publish, peer);
+	outbox_pump(api->outbox);
 }
 
 static void
@@ -36,6 +37,7 @@ on_bound_down(void *arg, struct link_peer *peer, const char *why)
 	log_info("peer down stage=%s instance=%s why=\"%s\"",
 	    stage_name(link_peer_stage(peer)), link_peer_instance(peer), why);
 	publish_down(api->publish, peer);
+	outbox_down(api->outbox, peer);
 }
 
 static void
@@ -79,6 +81,8 @@ on_bound_room(void *arg, struct link_peer *peer, enum msg_lane lane)
 
 	if (lane == MSG_LANE_CONTROL)
 		publish_room(api->publish, peer);
+	else if (lane == MSG_LANE_WORK)
+		outbox_pump(api->outbox);
 }
 
 static void
@@ -86,7 +90,10 @@ on_bound_completed(void *arg, struct link_peer *peer, uint64_t cookie)
 {
 	struct api *api = arg;
 
-	publish_completed(api->publish, peer, cookie);
+	if (cookie & OUTBOX_COOKIE)
+		outbox_completed(api->outbox, cookie);
+	else
+		publish_completed(api->publish, peer, cookie);
 }
 
 static void
@@ -95,7 +102,21 @@ on_bound_refused(
 {
 	struct api *api = arg;
 
-	publish_refused(api->publish, peer, cookie, reason);
+	if (cookie & OUTBOX_COOKIE)
+		outbox_refused(api->outbox, cookie, reason);
+	else
+		publish_refused(api->publish, peer, cookie, reason);
+}
+
+/* Of the directory nothing is missed: a new session gets all of it. */
+static void
+on_bound_returned(void *arg, struct link_peer *peer, uint64_t cookie)
+{
+	struct api *api = arg;
+
+	(void)peer;
+	if (cookie & OUTBOX_COOKIE)
+		outbox_returned(api->outbox, cookie);
 }
 
 /* What came on one link may have made something ready for the other one, or
@@ -118,6 +139,7 @@ static const struct link_ops bound_ops = {
 	.on_room = on_bound_room,
 	.on_completed = on_bound_completed,
 	.on_refused = on_bound_refused,
+	.on_returned = on_bound_returned,
 };
 
 /* ---- the link to the loggers ------------------------------------------ */
@@ -241,8 +263,9 @@ on_tick(void *arg)
 		return;
 	}
 	publish_tick(api->publish);
+	outbox_pump(api->outbox);
 	asks_tick(api->asks);
-	if (publish_error(api->publish) < 0)
+	if (publish_error(api->publish) < 0 || outbox_error(api->outbox) < 0)
 		proc_fail(api->proc);
 	flush_all(api);
 }
@@ -295,6 +318,7 @@ open_links(struct api *api)
 		link_set_window(
 		    api->loggers, lane, WINDOW_MESSAGES, WINDOW_BYTES);
 	}
+	outbox_connect(api->outbox, api->bound);
 	r = link_bind(api->bound, address);
 	if (r < 0)
 		log_error("cannot bind link %s: %s; SLUICE_API_LINK says where",
@@ -361,7 +385,10 @@ api_open(struct proc *p)
 	if (r < 0)
 		return r;
 	jwt_key_init(&api->tokens, &api->seal);
+	id_maker_init(&api->ids);
 	r = publish_new(p->loop, api->directory, &api->publish);
+	if (r == 0)
+		r = outbox_new(api->directory, &api->outbox);
 	if (r == 0)
 		r = asks_new(p->loop, &api->asks);
 	if (r == 0)
@@ -421,6 +448,7 @@ api_close(struct proc *p)
 	link_free(api->bound);
 	asks_free(api->asks);
 	publish_free(api->publish);
+	outbox_free(api->outbox);
 	directory_close(api->directory);
 	free(api->public_url);
 	free(api->ingest_url);
@@ -447,6 +475,8 @@ api_metrics(struct proc *p, struct buf *out)
 	    (unsigned long long)http_open(api->http), asks_open(api->asks));
 	if (r == 0)
 		r = publish_metrics(api->publish, out);
+	if (r == 0)
+		r = outbox_metrics(api->outbox, out);
 	if (r == 0)
 		r = link_metrics(api->bound, out);
 	return r;

@@ -47,6 +47,12 @@ static const struct route {
 	{ METHOD_GET, "/webhook/connections/{id}", connections_get },
 	{ METHOD_PATCH, "/webhook/connections/{id}", connections_update },
 	{ METHOD_DELETE, "/webhook/connections/{id}", connections_delete },
+	{ METHOD_POST, "/webhook/connections/{id}/enable", connections_enable },
+	{ METHOD_POST, "/webhook/connections/{id}/disable",
+	    connections_disable },
+	{ METHOD_POST, "/webhook/connections/{id}/callable",
+	    connections_callable },
+	{ METHOD_POST, "/webhook/connections/{id}/revoke", connections_revoke },
 };
 
 #define ROUTES (sizeof(routes) / sizeof(*routes))

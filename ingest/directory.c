@@ -237,6 +237,7 @@ make(const struct msg *m, uint64_t generation)
 	at = e->text;
 	e->generation = generation;
 	e->number = m->number;
+	e->born = m->born;
 	e->kind = (enum msg_entry_kind)m->kind;
 	e->app = (uint32_t)m->app;
 	e->subscription = (uint32_t)m->subscription;
@@ -378,6 +379,7 @@ save_entry(const struct directory_entry *e, struct buf *out)
 		.type = MSG_ENTRY,
 		.kind = e->kind,
 		.number = e->number,
+		.born = e->born,
 		.app = e->app,
 		.subscription = e->subscription,
 		.enabled = e->enabled,

@@ -29,6 +29,7 @@ struct directory_entry {
 	uint64_t hashes[2];
 	uint64_t generation;
 	uint64_t number;
+	uint64_t born; /* of a connection: older tokens are void */
 	enum msg_entry_kind kind;
 	uint32_t app;
 	uint32_t subscription;

@@ -180,16 +180,21 @@ token_integration(struct token_checker *t, struct slice text,
 	return TOKEN_OK;
 }
 
+/* ret->app: whose it must be, 0: anybody's. claims: of a token, else NULL; one
+ * minted before a revocation is void. */
 static enum token_result
-resolve(struct token_checker *t, struct slice lookup, uint32_t app,
+resolve(struct token_checker *t, struct slice lookup, const struct jwt *claims,
     struct identity *ret)
 {
+	uint32_t app = ret->app;
 	const struct directory_entry *c =
 	    directory_connection(t->directory, lookup);
 
 	if (c == NULL || (app != 0 && c->app != app) ||
 	    directory_app(t->directory, c->app) == NULL)
 		return TOKEN_NO_CONNECTION;
+	if (claims != NULL && claims->number < c->born)
+		return TOKEN_UNAUTHORIZED;
 	if (!c->enabled)
 		return TOKEN_DISABLED;
 	ret->app = c->app;
@@ -214,7 +219,8 @@ token_connection(
 	result = directory_reaches(t, claims.number);
 	if (result != TOKEN_OK)
 		return result;
-	return resolve(t, slice_text(claims.lookup), (uint32_t)claims.app, ret);
+	ret->app = (uint32_t)claims.app;
+	return resolve(t, slice_text(claims.lookup), &claims, ret);
 }
 
 enum token_result
@@ -225,11 +231,13 @@ token_lookup(
 	struct jwt claims;
 
 	if (is_bare(text))
-		return resolve(t, text, identity->app, identity);
+		return resolve(t, text, NULL, identity);
 	if (!check(t, text, &claims) || claims.kind != JWT_CONNECTION)
 		return TOKEN_NO_CONNECTION;
 	result = directory_reaches(t, claims.number);
 	if (result != TOKEN_OK)
 		return result;
-	return resolve(t, slice_text(claims.lookup), identity->app, identity);
+	result = resolve(t, slice_text(claims.lookup), &claims, identity);
+	/* It names a connection; it is not what the call is let in by. */
+	return result == TOKEN_UNAUTHORIZED ? TOKEN_NO_CONNECTION : result;
 }

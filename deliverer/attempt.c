@@ -9,6 +9,17 @@
 
 #define DEST_SIZE 80 /* of a URL in the log */
 
+/* Of the whole id: its low half is the same for all that one ingest takes for
+ * a subscription, and their retries must not come at once. */
+static uint64_t
+seed_of(struct id id)
+{
+	uint64_t halves[2];
+
+	memcpy(halves, id.bytes, sizeof(halves));
+	return halves[0] * UINT64_C(0x9e3779b97f4a7c15) ^ halves[1];
+}
+
 void
 attempt_decide(const struct attempt_policy *policy, struct lease *l)
 {
@@ -33,8 +44,7 @@ attempt_decide(const struct attempt_policy *policy, struct lease *l)
 		return;
 	if (l->schedule.len > 0 && retry_parse(l->schedule, &own) == 0)
 		schedule = &own;
-	memcpy(
-	    &rc.seed, t->id.bytes + ID_SIZE - sizeof(rc.seed), sizeof(rc.seed));
+	rc.seed = seed_of(t->id);
 	if (retry_next(schedule, &rc, &delay))
 		l->due_ms = now + delay;
 	else

@@ -10,11 +10,10 @@
 #include "common/fail_point.h"
 #include "common/log.h"
 #include "deliverer/attempt.h"
+#include "deliverer/grant.h"
 #include "deliverer/lease.h"
 #include "deliverer/outbox.h"
 #include "deliverer/tally.h"
-
-#define WORK_BYTES (8u * 1024 * 1024) /* twice the smallest window */
 
 struct courier {
 	struct courier_config config;
@@ -35,16 +34,6 @@ struct courier {
 
 /* ---- what is granted -------------------------------------------------- */
 
-static unsigned
-introduced(const struct courier *c)
-{
-	unsigned count = 0;
-
-	for (struct source *s = c->sources; s != NULL; s = s->next)
-		count += s->introduced && !s->fenced;
-	return count;
-}
-
 static uint64_t
 free_slots(const struct courier *c)
 {
@@ -60,26 +49,10 @@ free_slots(const struct courier *c)
 static void
 grant(struct courier *c)
 {
-	unsigned count = introduced(c);
-	uint64_t share = count == 0 ? 0 : free_slots(c) / count;
+	bool probes = !c->draining && c->probe_count < COURIER_PROBE_SLOTS;
 
-	for (struct source *s = c->sources; s != NULL; s = s->next) {
-		bool open = s->introduced && !s->fenced;
-		uint64_t window = open ? share : 0;
-		uint64_t probes =
-		    open && !c->draining && c->probe_count < COURIER_PROBE_SLOTS
-			? COURIER_PROBE_SLOTS - c->probe_count
-			: 0;
-
-		if (window != s->window)
-			link_set_peer_window(s->peer, MSG_LANE_WORK, window,
-			    window > 0 ? WORK_BYTES : 0);
-		if (probes != s->probe_window)
-			link_set_peer_window(s->peer, MSG_LANE_CONTROL, probes,
-			    probes > 0 ? LINK_WINDOW_MIN_BYTES : 0);
-		s->window = window;
-		s->probe_window = probes;
-	}
+	grant_windows(c->sources, free_slots(c),
+	    probes ? COURIER_PROBE_SLOTS - c->probe_count : 0);
 }
 
 static void
@@ -405,32 +378,12 @@ on_returned(void *arg, struct link_peer *peer, uint64_t cookie)
 	outbox_returned(&c->outbox, cookie);
 }
 
-/* Opens and closes the fence of each session by what was heard of it. */
-static void
-watch_fences(struct courier *c)
-{
-	uint64_t now = clock_mono_ms();
-
-	for (struct source *s = c->sources; s != NULL; s = s->next) {
-		bool was = s->fenced;
-
-		atomic_store(&s->fence->heard_ms, link_peer_heard_ms(s->peer));
-		s->fenced = !fence_open(s->fence, now);
-		if (s->fenced && !was) {
-			c->tally.fences++;
-			log_warn("peer=%s was not heard for %d ms: nothing is "
-				 "started",
-			    link_peer_instance(s->peer), FENCE_MS);
-		}
-	}
-}
-
 static void
 on_tick(void *arg)
 {
 	struct courier *c = arg;
 
-	watch_fences(c);
+	c->tally.fences += grant_watch(c->sources, clock_mono_ms());
 	if (c->draining && !c->cut && clock_mono_ms() >= c->cut_at_ms) {
 		c->cut = true;
 		transfers_abort(c->transfers);
@@ -532,7 +485,7 @@ courier_link(struct courier *c)
 bool
 courier_ready(const struct courier *c)
 {
-	return introduced(c) > 0;
+	return grant_sources(c->sources) > 0;
 }
 
 void

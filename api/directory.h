@@ -56,6 +56,8 @@ struct directory_hook {
 	char id[LIMIT_ID_TEXT + 1]; /* public; made by directory_hook_add() */
 	bool has_description;
 	char description[DIRECTORY_DESCRIPTION_TEXT + 1];
+	/* "": of none, so that `*` is every event of the application; shown
+	 * as vault */
 	char unified_api[LIMIT_API_TEXT + 1];
 	char url[LIMIT_URL_TEXT + 1];
 	char events[LIMIT_EVENTS_TEXT + 1]; /* comma between */
@@ -132,6 +134,12 @@ int directory_app_of_key(struct directory *d,
     const uint8_t hash[CRYPTO_HASH_SIZE],
     struct directory_app *ret) SL_MUST_CHECK;
 
+/* The public id of a key, and whose it is: a login keeps no key. */
+int directory_key_id(struct directory *d, const uint8_t hash[CRYPTO_HASH_SIZE],
+    char *id, size_t size) SL_MUST_CHECK;
+int directory_app_of_key_id(struct directory *d, const char *id,
+    struct directory_app *ret) SL_MUST_CHECK;
+
 /* What signs a delivery, still sealed: the subscription's own secret, or the
  * application's signing key. Appends it. */
 int directory_signing_secret(struct directory *d, uint32_t app,
@@ -144,10 +152,16 @@ int directory_hook_get(struct directory *d, uint32_t app, const char *id,
     struct directory_hook *ret) SL_MUST_CHECK;
 int directory_hook_find(struct directory *d, uint32_t app,
     uint32_t subscription, struct directory_hook *ret) SL_MUST_CHECK;
-/* Stores description, url, events, enabled, reason, cause. touch: counts as
- * enabling or change of URL. */
+/* The same with a secret of its own. */
+int directory_hook_add_secret(struct directory *d, struct directory_hook *hook,
+    struct slice secret) SL_MUST_CHECK;
+/* Stores description, unified_api, url, events, scopes, enabled, reason, cause.
+ * touch: counts as enabling or change of URL. */
 int directory_hook_set(
     struct directory *d, struct directory_hook *hook, bool touch) SL_MUST_CHECK;
+/* The same, and the secret; absent: it is left as it is. */
+int directory_hook_set_secret(struct directory *d, struct directory_hook *hook,
+    bool touch, struct slice secret) SL_MUST_CHECK;
 int directory_hook_remove(
     struct directory *d, struct directory_hook *hook) SL_MUST_CHECK;
 
@@ -167,6 +181,35 @@ struct directory_page {
 int directory_hook_page(struct directory *d, struct directory_page *page,
     void (*fn)(void *arg, const struct directory_hook *hook),
     void *arg) SL_MUST_CHECK;
+
+/* What lists may be ordered by. */
+enum directory_by {
+	DIRECTORY_BY_NUMBER,
+	DIRECTORY_BY_APP,
+	DIRECTORY_BY_DESCRIPTION,
+	DIRECTORY_BY_URL,
+	DIRECTORY_BY_EVENTS,
+	DIRECTORY_BY_SCOPES,
+	DIRECTORY_BY_CREATED,
+	DIRECTORY_BY_UPDATED,
+	DIRECTORY_BY_MAX
+};
+#define DIRECTORY_ORDER_MAX 16
+struct directory_order {
+	unsigned count; /* 0: by number */
+	struct {
+		enum directory_by column;
+		bool descending;
+	} by[DIRECTORY_ORDER_MAX];
+};
+/* All of an application, until fn says false. fn may read the directory. */
+int directory_hook_list(struct directory *d, uint32_t app,
+    const struct directory_order *order,
+    bool (*fn)(void *arg, const struct directory_hook *hook),
+    void *arg) SL_MUST_CHECK;
+/* Its own secret, opened; appended. -ENOENT: it has none. */
+int directory_hook_secret(struct directory *d,
+    const struct directory_hook *hook, struct buf *secret) SL_MUST_CHECK;
 int directory_connection_page(struct directory *d, struct directory_page *page,
     void (*fn)(void *arg, const struct directory_connection *c),
     void *arg) SL_MUST_CHECK;

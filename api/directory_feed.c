@@ -16,9 +16,10 @@
 	" FROM apps a LEFT JOIN keys k"                                     \
 	" ON k.app = a.app AND k.signing = 1 AND k.deleted_ms = 0 "
 #define KEYS "SELECT key, number, app, id, deleted_ms, hash FROM keys "
-#define HOOKS                                                            \
-	"SELECT subscription, number, app, id, deleted_ms, unified_api," \
-	" url, events, enabled, reason, secret, scopes, timeout_ms,"     \
+#define HOOKS                                                              \
+	"SELECT subscription, number, app, id, deleted_ms,"                \
+	" nullif(unified_api, ''), url, events, enabled, reason, secret, " \
+	"scopes, timeout_ms,"                                              \
 	" schedule, rate FROM subscriptions "
 #define CONNECTIONS                                                     \
 	"SELECT connection, number, app, id, deleted_ms, lookup,"       \

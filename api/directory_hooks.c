@@ -2,6 +2,7 @@
 #include "api/directory_sqlite.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/clock.h"
@@ -11,7 +12,7 @@
 #define COLUMNS                                                          \
 	"subscription, app, id, description, unified_api, url, events, " \
 	"enabled, reason, cause, born, touched, number, created_ms, "    \
-	"updated_ms FROM subscriptions "
+	"updated_ms, secret IS NOT NULL, scopes FROM subscriptions "
 
 static int
 read_hook(sqlite3_stmt *s, struct directory_hook *h)
@@ -28,6 +29,7 @@ read_hook(sqlite3_stmt *s, struct directory_hook *h)
 		{ h->events, sizeof(h->events), 6 },
 		{ h->reason, sizeof(h->reason), 8 },
 		{ h->cause, sizeof(h->cause), 9 },
+		{ h->scopes, sizeof(h->scopes), 16 },
 	};
 	int r = 0;
 
@@ -43,6 +45,7 @@ read_hook(sqlite3_stmt *s, struct directory_hook *h)
 	h->number = sql_column_number(s, 12);
 	h->created_ms = sql_column_number(s, 13);
 	h->updated_ms = sql_column_number(s, 14);
+	h->has_secret = sql_column_number(s, 15) != 0;
 	return r;
 }
 
@@ -137,8 +140,28 @@ directory_hook_page(struct directory *d, struct directory_page *page,
 
 /* ---- writing ---------------------------------------------------------- */
 
+/* NULL stands for none in both. */
+static const char *
+scopes_of(const struct directory_hook *h)
+{
+	return h->scopes[0] != '\0' ? h->scopes : NULL;
+}
+
+/* secret absent: so is sealed, and the column keeps what it has. */
 static int
-insert(struct directory *d, struct directory_hook *h)
+seal_secret(const struct directory *d, uint32_t app, struct slice secret,
+    struct buf *sealed)
+{
+	char what[32];
+
+	if (secret.data == NULL)
+		return 0;
+	(void)snprintf(what, sizeof(what), "secret:%u", (unsigned)app);
+	return seal_close(d->seal, what, secret, sealed);
+}
+
+static int
+insert(struct directory *d, struct directory_hook *h, struct slice sealed)
 {
 	sqlite3_stmt *s = NULL;
 	int r;
@@ -146,9 +169,9 @@ insert(struct directory *d, struct directory_hook *h)
 	r = sql_prepare(d,
 	    "INSERT INTO subscriptions (app, id, description, unified_api,"
 	    " url, events, enabled, reason, cause, born, touched, number,"
-	    " created_ms, updated_ms)"
+	    " created_ms, updated_ms, secret, scopes)"
 	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?10,"
-	    " ?11, ?11)",
+	    " ?11, ?11, ?12, ?13)",
 	    &s);
 	if (r < 0)
 		return r;
@@ -163,6 +186,8 @@ insert(struct directory *d, struct directory_hook *h)
 	sql_bind_text(s, 9, h->cause);
 	sql_bind_number(s, 10, d->writing);
 	sql_bind_number(s, 11, h->created_ms);
+	sql_bind_bytes(s, 12, sealed);
+	sql_bind_text(s, 13, scopes_of(h));
 	r = sql_run(d, s);
 	if (r == 0)
 		h->subscription = (uint32_t)sqlite3_last_insert_rowid(d->db);
@@ -172,24 +197,38 @@ insert(struct directory *d, struct directory_hook *h)
 int
 directory_hook_add(struct directory *d, struct directory_hook *hook)
 {
+	return directory_hook_add_secret(d, hook, (struct slice){ NULL, 0 });
+}
+
+int
+directory_hook_add_secret(
+    struct directory *d, struct directory_hook *hook, struct slice secret)
+{
 	char id[ID_LETTERS + 1];
+	struct buf sealed;
 	int r;
 
 	directory_random_text(id, sizeof(id));
 	memcpy(hook->id, id, sizeof(id));
 	hook->created_ms = hook->updated_ms = clock_wall_ms();
-	r = sql_begin(d);
-	if (r < 0)
-		return r;
-	hook->born = hook->touched = hook->number = d->writing;
-	r = insert(d, hook);
+	buf_init(&sealed, SEAL_SECRET_MAX + SEAL_OVERHEAD);
+	r = seal_secret(d, hook->app, secret, &sealed);
 	if (r == 0)
-		r = sql_touch_app(d, hook->app);
-	return sql_end(d, r);
+		r = sql_begin(d);
+	if (r == 0) {
+		hook->born = hook->touched = hook->number = d->writing;
+		hook->has_secret = secret.data != NULL;
+		r = insert(d, hook, buf_slice(&sealed));
+		if (r == 0)
+			r = sql_touch_app(d, hook->app);
+		r = sql_end(d, r);
+	}
+	buf_done(&sealed);
+	return r;
 }
 
 static int
-update(struct directory *d, const struct directory_hook *h)
+update(struct directory *d, const struct directory_hook *h, struct slice sealed)
 {
 	sqlite3_stmt *s = NULL;
 	int r;
@@ -197,7 +236,8 @@ update(struct directory *d, const struct directory_hook *h)
 	r = sql_prepare(d,
 	    "UPDATE subscriptions SET description = ?1, url = ?2, events = ?3,"
 	    " enabled = ?4, reason = ?5, cause = ?6, touched = ?7, number = ?8,"
-	    " updated_ms = ?9"
+	    " updated_ms = ?9, unified_api = ?11, scopes = ?12,"
+	    " secret = coalesce(?13, secret)"
 	    " WHERE subscription = ?10 AND deleted_ms = 0",
 	    &s);
 	if (r < 0)
@@ -212,6 +252,9 @@ update(struct directory *d, const struct directory_hook *h)
 	sql_bind_number(s, 8, h->number);
 	sql_bind_number(s, 9, h->updated_ms);
 	sql_bind_number(s, 10, h->subscription);
+	sql_bind_text(s, 11, h->unified_api);
+	sql_bind_text(s, 12, scopes_of(h));
+	sql_bind_bytes(s, 13, sealed);
 	r = sql_run(d, s);
 	if (r == 0 && sqlite3_changes(d->db) != 1)
 		r = -ENOENT;
@@ -221,19 +264,34 @@ update(struct directory *d, const struct directory_hook *h)
 int
 directory_hook_set(struct directory *d, struct directory_hook *hook, bool touch)
 {
+	return directory_hook_set_secret(
+	    d, hook, touch, (struct slice){ NULL, 0 });
+}
+
+int
+directory_hook_set_secret(struct directory *d, struct directory_hook *hook,
+    bool touch, struct slice secret)
+{
+	struct buf sealed;
 	int r;
 
-	r = sql_begin(d);
-	if (r < 0)
-		return r;
-	hook->number = d->writing;
-	if (touch)
-		hook->touched = d->writing;
-	hook->updated_ms = clock_wall_ms();
-	r = update(d, hook);
+	buf_init(&sealed, SEAL_SECRET_MAX + SEAL_OVERHEAD);
+	r = seal_secret(d, hook->app, secret, &sealed);
 	if (r == 0)
-		r = sql_touch_app(d, hook->app);
-	return sql_end(d, r);
+		r = sql_begin(d);
+	if (r == 0) {
+		hook->number = d->writing;
+		if (touch)
+			hook->touched = d->writing;
+		hook->has_secret = hook->has_secret || secret.data != NULL;
+		hook->updated_ms = clock_wall_ms();
+		r = update(d, hook, buf_slice(&sealed));
+		if (r == 0)
+			r = sql_touch_app(d, hook->app);
+		r = sql_end(d, r);
+	}
+	buf_done(&sealed);
+	return r;
 }
 
 int

@@ -192,6 +192,12 @@ show_events(const char *list)
 	return array;
 }
 
+static const char *
+shown_api(const struct directory_hook *hook)
+{
+	return hook->unified_api[0] != '\0' ? hook->unified_api : "vault";
+}
+
 /* The token is made anew from the record each time, and is the same. */
 static json_t *
 show_execute_url(struct api *api, const struct directory_hook *hook)
@@ -207,7 +213,7 @@ show_execute_url(struct api *api, const struct directory_hook *hook)
 	int r;
 
 	buf_init(&url, PUBLIC_URL_MAX);
-	r = slice_copy(slice_text(hook->unified_api), claims.unified_api,
+	r = slice_copy(slice_text(shown_api(hook)), claims.unified_api,
 	    sizeof(claims.unified_api));
 	if (r == 0)
 		r = buf_addf(&url, "%s/webhook/webhooks/", api->ingest_url);
@@ -228,7 +234,7 @@ hook_form_show(struct api *api, const struct directory_hook *hook)
 	    hook->id, "description",
 	    hook->has_description ? json_string(hook->description)
 				  : json_null(),
-	    "unified_api", hook->unified_api, "status",
+	    "unified_api", shown_api(hook), "status",
 	    hook->enabled ? "enabled" : "disabled", "disabled_reason",
 	    hook->reason, "delivery_url", hook->url, "execute_base_url",
 	    show_execute_url(api, hook), "events", show_events(hook->events),

@@ -10,6 +10,12 @@
 /* The only header ever minted: compared as bytes, so no other "alg" passes. */
 #define HEADER "{\"alg\":\"HS256\",\"typ\":\"JWT\"}"
 
+static const char *const kinds[JWT_MAX] = {
+	[JWT_INTEGRATION] = "i",
+	[JWT_CONNECTION] = "c",
+	[JWT_SESSION] = "s",
+};
+
 void
 jwt_key_init(struct jwt_key *key, const struct seal *seal)
 {
@@ -48,7 +54,7 @@ claims_json(const struct jwt *c)
 {
 	json_t *json = json_object();
 
-	if (set_text(json, "k", c->kind == JWT_CONNECTION ? "c" : "i") < 0 ||
+	if (set_text(json, "k", kinds[c->kind]) < 0 ||
 	    set_number(json, "a", c->app) < 0 ||
 	    set_number(json, "s", c->subscription) < 0 ||
 	    set_text(json, "u", c->unified_api) < 0 ||
@@ -92,7 +98,7 @@ jwt_mint(const struct jwt_key *key, const struct jwt *claims, struct buf *out)
 	json_t *json;
 	int r;
 
-	if (claims->kind != JWT_INTEGRATION && claims->kind != JWT_CONNECTION)
+	if (claims->kind < JWT_INTEGRATION || claims->kind >= JWT_MAX)
 		return -EINVAL;
 	json = claims_json(claims);
 	if (json == NULL)
@@ -143,9 +149,11 @@ read_claims(struct slice text, struct jwt *ret)
 	int r = -EBADMSG;
 
 	*ret = (struct jwt){ 0 };
-	if (kind != NULL && (!strcmp(kind, "i") || !strcmp(kind, "c"))) {
-		ret->kind = kind[0] == 'c' ? JWT_CONNECTION : JWT_INTEGRATION;
-		r = 0;
+	for (unsigned k = JWT_INTEGRATION; kind != NULL && k < JWT_MAX; k++) {
+		if (strcmp(kind, kinds[k]) == 0) {
+			ret->kind = (enum jwt_kind)k;
+			r = 0;
+		}
 	}
 	if (r == 0)
 		r = read_number(json, "a", &ret->app);

@@ -1,12 +1,13 @@
 /*
- * The tokens in execute and /w/ URLs: JWT (RFC 7519) signed with HS256, and
- * nothing else. The key is derived from the master key, so ingest checks what
- * the api minted without asking it.
+ * The tokens in execute and /w/ URLs, and those of logins: JWT (RFC 7519)
+ * signed with HS256, and nothing else. The key is derived from the master key,
+ * so ingest checks what the api minted without asking it.
  *
  * Claims, all optional but "k":
- *   k  kind: "i" integration (application and API) or "c" connection
+ *   k  kind: "i" integration (application and API), "c" connection or
+ *      "s" a login's session at the api
  *   a  application number     s  subscription number   u  unified API
- *   l  lookup id of the connection
+ *   l  lookup id of the connection; of a session, the id of its key
  *   n  directory number it was minted at: an ingest behind it waits
  *   e  expiry, seconds since 1970; absent means never
  */
@@ -22,7 +23,7 @@
 #define JWT_TEXT_MAX 1024
 #define JWT_CLAIM_MAX 64
 
-enum jwt_kind { JWT_INTEGRATION = 1, JWT_CONNECTION };
+enum jwt_kind { JWT_INTEGRATION = 1, JWT_CONNECTION, JWT_SESSION, JWT_MAX };
 
 struct jwt {
 	enum jwt_kind kind;

@@ -8,6 +8,7 @@
 #include "api/events.h"
 #include "api/logs.h"
 #include "api/webhooks.h"
+#include "common/openapi.h"
 
 enum method {
 	METHOD_GET,
@@ -136,9 +137,12 @@ refuse(struct call *c)
 void
 routes_handle(struct api *api, struct http_request *request)
 {
-	struct call *c = call_new(api, request);
+	struct call *c;
 	enum method method;
 
+	if (openapi_handle(request))
+		return;
+	c = call_new(api, request);
 	if (c == NULL || !read_method(c, &method))
 		return;
 	for (size_t i = 0; i < ROUTES; i++) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/limits.h"
+#include "common/openapi.h"
 #include "ingest/call.h"
 #include "ingest/event.h"
 
@@ -440,7 +441,8 @@ ask(struct routes *r, struct http_request *request, uint64_t deadline_ms)
 void
 routes_handle(void *arg, struct http_request *request)
 {
-	ask(arg, request, 0);
+	if (!openapi_handle(request))
+		ask(arg, request, 0);
 }
 
 void

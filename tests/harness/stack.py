@@ -13,9 +13,10 @@ import time
 
 import requests
 
+from . import openapi
+from .paths import ROOT
 from .wait import wait_until
 
-ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILD = os.path.abspath(os.environ.get("SLUICE_BUILD", f"{ROOT}/build/dev"))
 SANITIZED = "asan" in os.path.basename(BUILD)
 STAGES = ("api", "logger", "router", "deliverer", "ingest")
@@ -133,6 +134,7 @@ class App:
         self.session.headers.update(
             {"Authorization": f"Bearer {key}", "x-apideck-app-id": app_id}
         )
+        self.session.hooks["response"].append(openapi.hook)
 
     def call(self, method, path, body=None, **more):
         return self.session.request(

@@ -128,7 +128,8 @@ static void
 remove_folder(const char *folder)
 {
 	static const char *const inside[] = { "keys/master.key", "keys",
-		"run/deliverer-1.slot", "run", "logger.sock", "" };
+		"run/deliverer-1.slot", "run", "logger.sock",
+		"logger.sock.lock", "" };
 	char path[128];
 
 	for (size_t i = 0; i < sizeof(inside) / sizeof(inside[0]); i++) {

@@ -523,12 +523,28 @@ on_done(void *arg)
 		log->ops->on_turn(log->arg);
 }
 
+/* The active segment is complete and the disk may have no room for another:
+ * it must be given up to be used again. */
+static void
+give_up_active(struct accept_log *log)
+{
+	struct segment *s = log->last;
+
+	if (s == NULL || s->sealed || log->writing != NULL ||
+	    s->completed < s->known || !is_read(s))
+		return;
+	s->sealed = true;
+	drop_if_complete(log, s);
+}
+
 static void
 on_timer(void *arg)
 {
 	struct accept_log *log = arg;
 	struct disk_job *job;
 
+	if (log->full)
+		give_up_active(log);
 	if (log->full && !log->probing) {
 		job = new_job(DISK_PROBE);
 		log->probing = job != NULL;

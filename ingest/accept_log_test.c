@@ -30,7 +30,7 @@
 
 /* In place of the C library's, so with its names for the parameters. */
 
-static volatile bool disk_full, sync_fails;
+static volatile bool disk_full, no_new_segment, sync_fails;
 
 ssize_t
 pwritev(int __fd, const struct iovec *__iovec, int __count, off_t __offset)
@@ -40,6 +40,16 @@ pwritev(int __fd, const struct iovec *__iovec, int __count, off_t __offset)
 		return -1;
 	}
 	return syscall(SYS_pwritev, __fd, __iovec, __count, __offset, 0);
+}
+
+ssize_t
+pwrite(int __fd, const void *__buf, size_t __n, off_t __offset)
+{
+	if (no_new_segment && __n >= SMALL_SEGMENT) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return syscall(SYS_pwrite64, __fd, __buf, __n, __offset);
 }
 
 int
@@ -232,7 +242,7 @@ setup(void **state)
 	snprintf(f->root, sizeof(f->root), "/tmp/accept_log_test.XXXXXX");
 	if (mkdtemp(f->root) == NULL)
 		return -1;
-	disk_full = sync_fails = false;
+	disk_full = no_new_segment = sync_fails = false;
 	*state = f;
 	return 0;
 }
@@ -559,6 +569,36 @@ test_disk_full(void **state)
 	close_log(f);
 }
 
+/* No second segment ever: the only one must be used again. */
+static void
+test_disk_of_one_segment(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t done = 0, outcomes = 1;
+
+	open_log(f);
+	assert_int_equal(append(f, "first", 100), 0);
+	run_until(f, 1, 1);
+	no_new_segment = true;
+	for (int round = 0; round < 3; round++) {
+		while (append(f, "x", 2000) == 0)
+			run_until(f, 0, ++outcomes);
+		run_until(f, f->durable, 0);
+		for (; done < f->taken; done++)
+			complete(f, done);
+		f->deadline_ms = clock_mono_ms() + PATIENCE_MS;
+		while (accept_log_is_full(f->log) &&
+		       clock_mono_ms() < f->deadline_ms)
+			run_a_little(f, 20);
+		assert_false(accept_log_is_full(f->log));
+	}
+	assert_int_equal(append(f, "last", 100), 0);
+	run_until(f, done + 1, 0);
+	assert_string_equal(f->text[done], "last");
+	assert_int_equal(count_files(f, "slot-0", ".seg"), 1);
+	close_log(f);
+}
+
 static int
 wait_status(pid_t pid)
 {
@@ -740,6 +780,7 @@ main(void)
 		TEST(test_lost_bits_only_repeat),
 		TEST(test_cap_and_room_again),
 		TEST(test_disk_full),
+		TEST(test_disk_of_one_segment),
 		TEST(test_orphans_are_adopted),
 		TEST(test_backlog_stays_on_disk),
 		TEST(test_quarantine),

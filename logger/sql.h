@@ -38,13 +38,16 @@
 	    " ?14, ?15) ON CONFLICT (custody) DO NOTHING")                     \
 	S(EVENT_FIND, "SELECT seq FROM events WHERE custody = ?1")             \
 	S(EVENT_LAST, "SELECT max(seq) FROM events")                           \
-	S(DEDUPE_ADD,                                                          \
+	S(DEDUPE_PUT,                                                          \
 	    "INSERT INTO dedupe (key, event) VALUES (?1, ?2)"                  \
-	    " ON CONFLICT (key) DO NOTHING")                                   \
-	S(DEDUPE_MOVE, "UPDATE dedupe SET event = ?2 WHERE key = ?1")          \
-	S(DEDUPE_FIND,                                                         \
-	    "SELECT e.custody, e.planned_ms FROM dedupe d"                     \
-	    " JOIN events e ON e.seq = d.event WHERE d.key = ?1")              \
+	    " ON CONFLICT (key) DO UPDATE SET event = excluded.event")         \
+	S(DEDUPE_FIND, "SELECT event FROM dedupe WHERE key = ?1")              \
+	S(DEDUPE_CONFIRM,                                                      \
+	    "SELECT custody, planned_ms FROM events"                           \
+	    " WHERE seq = ?1 AND dedupe_key = ?2")                             \
+	S(DEDUPE_UNMERGED,                                                     \
+	    "SELECT seq, dedupe_key FROM events"                               \
+	    " WHERE seq > ?1 AND dedupe_key IS NOT NULL ORDER BY seq")         \
 	S(DEDUPE_DROP, "DELETE FROM dedupe WHERE key = ?1 AND event = ?2")     \
 	S(DELIVERY_ADD,                                                        \
 	    "INSERT INTO deliveries (event, subscription, state, token,"       \

@@ -220,6 +220,12 @@ apply_batch(struct store_sqlite *s, struct store_op *const *ops, size_t count,
 		if (r < 0)
 			return r;
 	}
+	if (count > 0) {
+		int r = dedupe_merge(s, count);
+
+		if (r < 0)
+			return r;
+	}
 	return usage_flush(s);
 }
 
@@ -245,9 +251,11 @@ transaction(struct store_sqlite *s, struct store_op *const *ops, size_t count,
 		if (!sqlite3_get_autocommit(s->db))
 			(void)run_simple(s, SQL_ROLLBACK);
 		s->last_event = s->last_committed;
+		dedupe_rolled_back(s);
 		return r;
 	}
 	s->last_committed = s->last_event;
+	dedupe_committed(s);
 	return 0;
 }
 
@@ -294,6 +302,7 @@ close_store(struct store *store)
 	}
 	sql_done(&s->sql);
 	sqlite3_close(s->db);
+	dedupe_done(s);
 	if (s->lock_fd >= 0)
 		close(s->lock_fd);
 	pthread_cond_destroy(&s->wake);
@@ -384,7 +393,9 @@ store_sqlite_open(const char *path, struct store **ret)
 	s->lock_fd = -1;
 	init_sleep(s);
 	s->path = strdup(path);
-	r = s->path == NULL ? -ENOMEM : take_lock(s);
+	r = s->path == NULL ? -ENOMEM : dedupe_init(s);
+	if (r == 0)
+		r = take_lock(s);
 	if (r == 0)
 		r = open_database(s);
 	if (r == 0) {

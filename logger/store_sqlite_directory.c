@@ -208,6 +208,8 @@ sqlite_load(struct store *store, const struct store_loader *ops, void *arg)
 		r = sqlite_mark_get(s, MARK_LAST_EVENT, &last_mark);
 	if (r == 0)
 		r = sqlite_mark_get(s, MARK_DEDUPED, &s->deduped);
+	if (r == 0)
+		r = dedupe_load(s);
 	if (r < 0)
 		return r;
 	st = sql_use(&s->sql, SQL_EVENT_LAST);

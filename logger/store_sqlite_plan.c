@@ -18,54 +18,6 @@ sqlite_event_of(struct store_sqlite *s, struct id custody, uint64_t *ret)
 	return r < 0 ? r : 0;
 }
 
-/*
- * Whose is the key? *ret_custody is the event that has it, if that is young
- * enough to count; else found is false.
- */
-static int
-dedupe_find(struct store_sqlite *s, struct slice key, bool *ret_found,
-    struct id *ret_custody)
-{
-	sqlite3_stmt *st = sql_use(&s->sql, SQL_DEDUPE_FIND);
-	int r;
-
-	sql_blob(st, 1, key);
-	r = sql_row(&s->sql, st);
-	*ret_found = r > 0 && sql_get(st, 1) + STORE_DEDUPE_MS > s->now_ms &&
-		     id_from(sql_slice(st, 0), ret_custody) == 0;
-	sqlite3_reset(st);
-	return r < 0 ? r : 0;
-}
-
-/* Claims the key for the event that gets seq; *ret_other: another has it. */
-static int
-dedupe_claim(
-    struct store_sqlite *s, const struct msg *m, uint64_t seq, bool *ret_other)
-{
-	sqlite3_stmt *st = sql_use(&s->sql, SQL_DEDUPE_ADD);
-	struct id holder;
-	bool found;
-	int changed, r;
-
-	*ret_other = false;
-	sql_blob(st, 1, m->dedupe_key);
-	sql_u64(st, 2, seq);
-	r = sql_run(&s->sql, st, &changed);
-	if (r < 0 || changed > 0)
-		return r;
-	r = dedupe_find(s, m->dedupe_key, &found, &holder);
-	if (r < 0)
-		return r;
-	if (found) {
-		*ret_other = !slice_same(id_slice(&holder), m->custody);
-		return 0;
-	}
-	st = sql_use(&s->sql, SQL_DEDUPE_MOVE);
-	sql_blob(st, 1, m->dedupe_key);
-	sql_u64(st, 2, seq);
-	return sql_run(&s->sql, st, NULL);
-}
-
 static int
 add_event(
     struct store_sqlite *s, const struct msg *m, uint64_t seq, int *ret_changed)
@@ -96,19 +48,24 @@ plan_first(struct store_sqlite *s, struct store_plan *p, struct id custody)
 {
 	const struct msg *m = p->plan;
 	uint64_t seq = s->last_event + 1;
-	bool other = false;
+	struct id holder;
+	bool found = false;
 	int changed = 0;
 	int r = 0;
 
 	if (m->dedupe_key.data != NULL)
-		r = dedupe_claim(s, m, seq, &other);
-	if (r < 0 || other)
+		r = dedupe_find(s, m->dedupe_key, &found, &holder);
+	if (r < 0 || (found && !id_same(holder, custody)))
 		return r;
 	r = add_event(s, m, seq, &changed);
 	if (r < 0)
 		return r;
 	if (changed == 0)
 		return sqlite_event_of(s, custody, &p->event);
+	if (m->dedupe_key.data != NULL)
+		r = dedupe_add(s, m->dedupe_key, seq);
+	if (r < 0)
+		return r;
 	s->last_event = seq;
 	p->event = seq;
 	if (m->flags & MSG_FLAG_FREE)

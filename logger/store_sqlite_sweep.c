@@ -44,7 +44,7 @@ drop_key(struct store_sqlite *s, const struct old_event *o)
 	if (!o->has_key)
 		return 0;
 	st = sql_use(&s->sql, SQL_DEDUPE_DROP);
-	sql_blob(st, 1, (struct slice){ o->key, sizeof(o->key) });
+	sql_blob(st, 1, (struct slice){ o->key, DEDUPE_KEY_STORED });
 	sql_u64(st, 2, o->seq);
 	return sql_run(&s->sql, st, NULL);
 }

@@ -2,6 +2,7 @@
  * The store through its interface alone, so that every engine can be put to
  * the same tests.
  */
+#include "logger/recent.h"
 #include "logger/store.h"
 
 #include <errno.h>
@@ -78,6 +79,7 @@ custody(unsigned n)
 {
 	struct id id = { { 1, 2, 3, 4 } };
 
+	id.bytes[9] = (uint8_t)(n >> 16);
 	id.bytes[10] = (uint8_t)(n >> 8);
 	id.bytes[11] = (uint8_t)n;
 	return id;
@@ -303,6 +305,58 @@ test_dedupe(void **state)
 	p.msg.part = 0;
 	apply(f, &p.op);
 	assert_int_not_equal(p.op.u.plan.event, 0);
+}
+
+/* The key of the nth event, spread as a hash is. */
+static struct slice
+nth_key(unsigned n, uint8_t key[32])
+{
+	uint64_t x = (n + 1) * UINT64_C(0x9e3779b97f4a7c15);
+
+	for (int i = 0; i < 32; i++, x = x * 6364136223846793005u + 1)
+		key[i] = (uint8_t)(x >> 56);
+	return (struct slice){ key, 32 };
+}
+
+#define BATCH 512
+
+static void
+plan_keyed(struct fixture *f, unsigned first, unsigned count)
+{
+	struct planned *p = calloc(BATCH, sizeof(*p));
+	struct store_op *ops[BATCH];
+	uint8_t keys[BATCH][32];
+
+	assert_non_null(p);
+	for (unsigned at = 0; at < count; at += BATCH) {
+		unsigned n = count - at < BATCH ? count - at : BATCH;
+
+		for (unsigned i = 0; i < n; i++) {
+			make_plan(&p[i], first + at + i, MSG_STATE_DUE);
+			p[i].op.u.plan.count = 0;
+			p[i].msg.dedupe_key = nth_key(first + at + i, keys[i]);
+			ops[i] = &p[i].op;
+		}
+		assert_int_equal(store_apply(f->store, ops, n, f->now_ms), 0);
+		for (unsigned i = 0; i < n; i++)
+			assert_int_not_equal(p[i].op.u.plan.event, 0);
+	}
+	free(p);
+}
+
+/* Another event with the key of the nth. */
+static bool
+is_duplicate(struct fixture *f, unsigned n)
+{
+	struct planned p;
+	uint8_t key[32];
+
+	make_plan(&p, 1000000 + n, MSG_STATE_DUE);
+	p.op.u.plan.count = 0;
+	p.msg.dedupe_key = nth_key(n, key);
+	apply(f, &p.op);
+	assert_int_equal(p.op.result, 0);
+	return p.op.u.plan.event == 0;
 }
 
 static void
@@ -607,6 +661,30 @@ reopen(struct fixture *f, struct loaded *l)
 	assert_int_equal(store_load(f->store, &loader, l), 0);
 }
 
+/* Keys that are merged into the table, that are on their way, and that are
+ * only in memory all count, before a restart and after it. */
+static void
+test_dedupe_runs(void **state)
+{
+	static const unsigned totals[] = { 100, RECENT_MAX + 600,
+		2 * RECENT_MAX + 5000 };
+	struct fixture *f = *state;
+	unsigned have = 0;
+	struct loaded l;
+
+	for (size_t t = 0; t < 3; t++) {
+		plan_keyed(f, have, totals[t] - have);
+		have = totals[t];
+		for (int again = 0; again < 2; again++) {
+			for (unsigned n = 0; n < have; n += have / 97 + 1)
+				assert_true(is_duplicate(f, n));
+			assert_true(is_duplicate(f, have - 1));
+			reopen(f, &l);
+		}
+	}
+	assert_false(is_duplicate(f, have));
+}
+
 static void
 test_load(void **state)
 {
@@ -805,6 +883,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_plan_twice),
 		CASE(test_dedupe),
+		CASE(test_dedupe_runs),
 		CASE(test_orphan_part),
 		CASE(test_poison),
 		CASE(test_delivered_at_once),

@@ -97,14 +97,16 @@ def post(url, body, headers):
 
 
 def stored(stack):
-    """Custody ids in the event store."""
+    """Events in the event store, without those a new connection makes."""
     with sqlite3.connect(f"file:{stack.data}/store/events.db?mode=ro", uri=True) as db:
-        return db.execute("SELECT count(*) FROM events").fetchone()[0]
+        return db.execute(
+            "SELECT count(*) FROM events WHERE event_type NOT LIKE 'vault.%'"
+        ).fetchone()[0]
 
 
 def test_refusals_keep_nothing(stack, receiver):
     app = stack.app
-    app.subscribe(receiver.url + "/hook")
+    app.subscribe(receiver.url + "/hook", events=["crm.*"])
     connection = app.connect()
     for what, url, body, headers, status in requests_of(stack, connection):
         answer = post(url, body, headers)
@@ -136,7 +138,7 @@ def test_slow_drip(make_stack, path):
 def test_unmapped_event_names_are_accepted_and_go_nowhere(stack, receiver):
     """Senders switch a hook off that fails, so unknown names get 200."""
     app = stack.app
-    app.subscribe(receiver.url + "/hook")
+    app.subscribe(receiver.url + "/hook", events=["crm.*"])
     url = app.connect()["execute_url"]
     assert post(url, [hubspot.event(5, "no.such.kind")], {}).status_code == 200
     assert post(url, [], {}).status_code == 200

@@ -42,7 +42,10 @@ def check_signatures(key, delivery):
 
 def test_two_events_of_one_call(stack, receiver):
     app = stack.app
-    app.subscribe(receiver.url + "/hook")
+    app.subscribe(receiver.url + "/hook", events=["crm.contact.*"])
+    (probe,) = receiver.validations
+    assert probe.json == {"message": "Validating delivery URL"}
+    assert signature.raw_is_right(app.key, probe.body, probe.signature)
     connection = app.connect("hubspot", "customer-7")
 
     answer = requests.post(

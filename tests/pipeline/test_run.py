@@ -96,6 +96,7 @@ def logs(env):
             "Authorization": f"Bearer {env['SLUICE_API_KEY']}",
             "x-apideck-app-id": env["SLUICE_APP_ID"],
         },
+        params={"filter[event_type]": "crm.contact.created"},
         timeout=10,
     )
     assert answer.status_code == 200, answer.text

@@ -13,6 +13,7 @@
 #include <microhttpd.h>
 
 #include "common/config.h"
+#include "common/http_refusal.h"
 #include "common/log.h"
 
 #define POOL_BYTES 8192 /* larger pools cost a memset per request */
@@ -43,6 +44,7 @@ struct http {
 	struct loop *loop;
 	struct http_config config;
 	struct MHD_Daemon *daemon;
+	http_queue_fn *queue; /* MHD_queue_response */
 	int listen_fd;
 	bool quiesced;
 	int epoll_fd;
@@ -131,31 +133,6 @@ conn_of(struct MHD_Connection *mhd)
 	return info == NULL ? NULL : info->socket_context;
 }
 
-/* libmicrohttpd cannot answer before a request is whole: say 408 on the wire
- * ourselves, nothing else was sent yet. */
-static void
-say_timeout(struct http *h, const struct conn *c)
-{
-	char id[ID_TEXT_SIZE];
-	struct buf body, text;
-
-	buf_init(&body, ERROR_MAX);
-	buf_init(&text, ERROR_MAX);
-	id_text(id_make(&h->ids), id);
-	if (http_error_body(HTTP_E_TIMEOUT, NULL,
-		json_string("The request did not arrive in time."),
-		&body) == 0 &&
-	    buf_addf(&text,
-		"HTTP/1.1 408 Request Timeout\r\n"
-		"Content-Type: application/json\r\nRequest-Id: %s\r\n"
-		"Connection: close\r\nContent-Length: %zu\r\n\r\n%.*s",
-		id, body.len, (int)body.len, (const char *)body.data) == 0 &&
-	    send(c->fd, text.data, text.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-		log_debug("408 not sent: %s", strerror(errno));
-	buf_done(&body);
-	buf_done(&text);
-}
-
 static uint64_t
 limit_ms(const struct http *h, const struct conn *c)
 {
@@ -178,7 +155,11 @@ on_reaper(void *arg)
 			continue;
 		c->reaped = true;
 		if (c->started && !c->answered)
-			say_timeout(h, c);
+			/* libmicrohttpd cannot answer before a request is
+			 * whole. Nothing else was sent yet. */
+			http_refusal_send(c->fd, HTTP_E_TIMEOUT,
+			    "The request did not arrive in time.",
+			    id_make(&h->ids));
 		(void)shutdown(c->fd, SHUT_RDWR);
 	}
 	h->dirty = true;
@@ -265,8 +246,7 @@ announces_too_much(const struct http_request *r)
 static enum MHD_Result
 queue(struct http_request *r)
 {
-	enum MHD_Result result =
-	    MHD_queue_response(r->mhd, r->status, r->response);
+	enum MHD_Result result = r->http->queue(r->mhd, r->status, r->response);
 
 	MHD_destroy_response(r->response);
 	r->response = NULL;
@@ -422,7 +402,8 @@ http_fail(struct http_request *r, enum http_error error, const char *message,
 {
 	struct buf body;
 
-	if (error == HTTP_E_UNAVAILABLE)
+	/* Rates are per second, too. */
+	if (error == HTTP_E_UNAVAILABLE || error == HTTP_E_RATE)
 		http_add_header(r, "Retry-After", "1");
 	buf_init(&body, ERROR_MAX);
 	if (http_error_body(error, message, detail, &body) < 0)
@@ -550,6 +531,16 @@ http_each_query(const struct http_request *r,
 
 	(void)MHD_get_connection_values(
 	    r->mhd, MHD_GET_ARGUMENT_KIND, on_query, &each);
+}
+
+void
+http_each_header(const struct http_request *r,
+    bool (*fn)(void *arg, const char *name, const char *value), void *arg)
+{
+	struct each each = { fn, arg };
+
+	(void)MHD_get_connection_values(
+	    r->mhd, MHD_HEADER_KIND, on_query, &each);
 }
 
 struct find {
@@ -742,7 +733,10 @@ http_new(
 	h->listen_fd = h->epoll_fd = h->timer = -1;
 	h->again_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	id_maker_init(&h->ids);
-	r = h->again_fd < 0 ? -errno : open_socket(h);
+	h->queue = http_refusal_real();
+	r = h->queue == NULL ? -ENOSYS : 0;
+	if (r == 0)
+		r = h->again_fd < 0 ? -errno : open_socket(h);
 	if (r == 0)
 		r = open_daemon(h);
 	if (r == 0)

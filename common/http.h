@@ -6,11 +6,11 @@
  * request waits and costs nothing. Replies leave at http_flush(); whoever
  * replies outside a handler calls it once at the end of its turn.
  *
- * What the layer answers itself, in the error shape of http_error.h: a body
- * over max_body 413, a request that has not arrived whole after timeout_ms
- * 408, more connections than the limit, or an answer not taken within four
- * times timeout_ms: closed. Every answer carries a Request-Id header and a
- * content type.
+ * What the layer answers itself, in the error shape of http_error.h: what is
+ * no HTTP 400, headers over the pool 431, a body over max_body 413, a request
+ * that has not arrived whole after timeout_ms 408, more connections than the
+ * limit, or an answer not taken within four times timeout_ms: closed. Every
+ * answer carries a Request-Id header and a content type.
  *
  * A request is valid from the handler's call to its reply, and after that no
  * more; if the client goes away before, on_gone is called instead and the
@@ -69,6 +69,9 @@ const char *http_query(const struct http_request *r, const char *name);
 /* Every name=value of the query in order, repeats included; fn returns false
  * to stop. value is "" when there is none. */
 void http_each_query(const struct http_request *r,
+    bool (*fn)(void *arg, const char *name, const char *value), void *arg);
+/* Every header in order, likewise. */
+void http_each_header(const struct http_request *r,
     bool (*fn)(void *arg, const char *name, const char *value), void *arg);
 struct id http_request_id(const struct http_request *r);
 /* The caller's own pointer, NULL at first. */

@@ -34,6 +34,8 @@ static const struct {
 	    "Request Limit Reached", "requestlimiterror" },
 	[HTTP_E_DISABLED] = { 403, "Forbidden", "ConnectorDisabledError",
 	    "Connector Disabled", "connectordisablederror" },
+	[HTTP_E_FORBIDDEN] = { 403, "Forbidden", "ConnectorCredentialsError",
+	    "Verification Failed", "connectorcredentialserror" },
 	[HTTP_E_NOT_FOUND] = { 404, "Not Found", "EntityNotFoundError",
 	    "Not Found", "entitynotfounderror" },
 	[HTTP_E_CONNECTOR] = { 404, "Not Found", "ConnectorNotFoundError",
@@ -50,6 +52,8 @@ static const struct {
 	    "conflicterror" },
 	[HTTP_E_TOO_LARGE] = { 413, "Payload Too Large", "PayloadTooLargeError",
 	    "Payload Too Large", "requestvalidationerror" },
+	[HTTP_E_URI] = { 414, "URI Too Long", "UriTooLongError", "URI Too Long",
+	    "requestvalidationerror" },
 	[HTTP_E_MEDIA_TYPE] = { 415, "Unsupported Media Type",
 	    "UnsupportedMediaTypeError", "Unsupported Media Type",
 	    "requestvalidationerror" },
@@ -57,6 +61,9 @@ static const struct {
 	    "Invalid State", "invalidstateerror" },
 	[HTTP_E_RATE] = { 429, "Too Many Requests", "ConnectorRateLimitError",
 	    "Too Many Requests", "connectorratelimiterror" },
+	[HTTP_E_HEADER_SIZE] = { 431, "Request Header Fields Too Large",
+	    "RequestHeadersValidationError", "Request Headers Too Large",
+	    "requestvalidationerror" },
 	[HTTP_E_INTERNAL] = { 500, "Internal Server Error",
 	    "InternalServerError", "Internal Server Error",
 	    "internalservererror" },
@@ -69,6 +76,15 @@ unsigned
 http_error_status(enum http_error error)
 {
 	return errors[error].status;
+}
+
+enum http_error
+http_error_of(unsigned status)
+{
+	for (unsigned e = 0; e < HTTP_E_MAX; e++)
+		if (errors[e].status == status)
+			return (enum http_error)e;
+	return HTTP_E_VALIDATION;
 }
 
 int

@@ -20,6 +20,7 @@ enum http_error {
 	HTTP_E_CREDENTIALS,  /* 401 ConnectorCredentialsError */
 	HTTP_E_LIMIT,	     /* 402 RequestLimitError */
 	HTTP_E_DISABLED,     /* 403 ConnectorDisabledError */
+	HTTP_E_FORBIDDEN,    /* 403 a handshake that is none */
 	HTTP_E_NOT_FOUND,    /* 404 EntityNotFoundError */
 	HTTP_E_CONNECTOR,    /* 404 ConnectorNotFoundError */
 	HTTP_E_CONNECTION,   /* 404 ConnectionNotFoundError */
@@ -28,15 +29,19 @@ enum http_error {
 	HTTP_E_TIMEOUT,	     /* 408 */
 	HTTP_E_CONFLICT,     /* 409 ConflictError */
 	HTTP_E_TOO_LARGE,    /* 413 */
+	HTTP_E_URI,	     /* 414 */
 	HTTP_E_MEDIA_TYPE,   /* 415 */
 	HTTP_E_STATE,	     /* 422 InvalidStateError */
 	HTTP_E_RATE,	     /* 429 ConnectorRateLimitError */
+	HTTP_E_HEADER_SIZE,  /* 431 */
 	HTTP_E_INTERNAL,     /* 500 */
 	HTTP_E_UNAVAILABLE,  /* 503 */
 	HTTP_E_MAX
 };
 
 unsigned http_error_status(enum http_error error);
+/* One with this status; for a status that none has, HTTP_E_VALIDATION. */
+enum http_error http_error_of(unsigned status);
 /* Appends the JSON body; takes detail. message NULL (or no UTF-8): the
  * table's. */
 int http_error_body(enum http_error error, const char *message, json_t *detail,

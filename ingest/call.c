@@ -3,8 +3,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/limits.h"
+#include "ingest/form_body.h"
+#include "ingest/raw.h"
 
 #define ANSWER_FIXED 320 /* of an answer without event ids */
 
@@ -20,6 +23,7 @@ call_done(struct call *c)
 	c->first = c->last = NULL;
 	c->count = 0;
 	buf_done(&c->event_ids);
+	buf_done(&c->form);
 }
 
 int
@@ -27,6 +31,34 @@ call_fail(struct call *c, enum http_error error, const char *detail)
 {
 	http_fail_text(c->request, error, detail);
 	return -ECANCELED;
+}
+
+static bool
+is_form(const struct call *c)
+{
+	static const char form[] = "application/x-www-form-urlencoded";
+	const char *type = http_header(c->request, "Content-Type");
+
+	return c->connector != NULL && type != NULL &&
+	       strncasecmp(type, form, sizeof(form) - 1) == 0 &&
+	       strchr("; \t", type[sizeof(form) - 1]) != NULL;
+}
+
+/* The JSON of a form. Some senders say form by default and mean JSON. */
+static int
+read_form(struct call *c, struct slice *body)
+{
+	int r;
+
+	if (body->data[0] == '{' || body->data[0] == '[')
+		return 0;
+	r = form_body(*body, &c->form);
+	if (r == -EBADMSG)
+		return call_fail(c, HTTP_E_VALIDATION, "The body is no form.");
+	if (r < 0)
+		return call_fail(c, HTTP_E_UNAVAILABLE, "Out of memory.");
+	*body = buf_slice(&c->form);
+	return 0;
 }
 
 int
@@ -41,6 +73,10 @@ call_parse(struct call *c, bool may_be_empty)
 			return call_fail(
 			    c, HTTP_E_VALIDATION, "The body is missing.");
 		body = slice_text("{}");
+	} else if (is_form(c)) {
+		r = read_form(c, &body);
+		if (r < 0)
+			return r;
 	}
 	r = json_parse(c->json, body);
 	if (r == 0)
@@ -185,5 +221,12 @@ call_answer(const struct call *c, struct buf *out)
 		r = add(out, at, sizeof(at) - 1);
 	if (r == 0)
 		r = add(out, c->timestamp, time_len);
-	return r < 0 ? r : add(out, "\"}", 2);
+	if (r == 0)
+		r = add(out, "\"", 1);
+	if (r == 0 && c->raw) {
+		r = buf_add_text(out, ",\"_raw\":");
+		if (r == 0)
+			r = raw_request(c->request, out);
+	}
+	return r < 0 ? r : add(out, "}", 1);
 }

@@ -17,12 +17,14 @@
 #include "common/clock.h"
 #include "common/http.h"
 #include "common/json.h"
+#include "common/limits.h"
 #include "ingest/accept_log.h"
 #include "ingest/connector.h"
 #include "ingest/event.h"
 #include "ingest/token.h"
 
 #define CALL_ANSWER_MAX (64 * 1024) /* ACCEPT_GROUP_RECORDS event ids */
+#define CALL_FORM_MAX (8 * LIMIT_BODY_BYTES) /* quotes and escapes */
 
 struct call {
 	struct http_request *request;
@@ -38,12 +40,15 @@ struct call {
 	struct accept_record *first, *last;
 	uint32_t count;
 	struct buf event_ids; /* "id","id" when they are to be answered */
+	struct buf form;      /* of a body that is a form: its JSON */
+	bool raw;	      /* the answer shows the request */
 };
 
 /* Frees what was not appended. */
 void call_done(struct call *c);
 int call_fail(struct call *c, enum http_error error, const char *detail);
-/* The body as JSON, or an empty object when it is empty and may be. */
+/* The body as JSON, or an empty object when it is empty and may be. A form is
+ * the object it means (form_body.h), except in what is published. */
 int call_parse(struct call *c, bool may_be_empty) SL_MUST_CHECK;
 /* Makes the event and adds it to the group. */
 int call_add(struct call *c, const struct event *event) SL_MUST_CHECK;

@@ -9,6 +9,7 @@
 #define FIRST_BUCKETS 256
 #define CACHE_MAGIC UINT64_C(0x3152494443434153) /* "SACCDIR1" */
 #define KEY_HASH_SIZE 32
+#define LIMITED "usage_limit"
 
 enum { BY_IDENTITY, BY_SECRET, TABLES };
 
@@ -242,6 +243,9 @@ make(const struct msg *m, uint64_t generation)
 	e->app = (uint32_t)m->app;
 	e->subscription = (uint32_t)m->subscription;
 	e->enabled = m->enabled;
+	e->quota = m->quota;
+	e->rate = m->rate;
+	e->limited = m->kind == MSG_ENTRY_APP && slice_is(m->reason, LIMITED);
 	e->id = keep(&at, m->id);
 	e->lookup = keep(&at, m->lookup);
 	e->unified_api = keep(&at, m->unified_api);
@@ -383,6 +387,9 @@ save_entry(const struct directory_entry *e, struct buf *out)
 		.app = e->app,
 		.subscription = e->subscription,
 		.enabled = e->enabled,
+		.quota = e->quota,
+		.rate = e->rate,
+		.reason = slice_text(e->limited ? LIMITED : NULL),
 		.id = e->id,
 		.lookup = e->lookup,
 		.unified_api = e->unified_api,

@@ -34,6 +34,8 @@ struct directory_entry {
 	uint32_t app;
 	uint32_t subscription;
 	bool enabled;
+	bool limited;	      /* of an application: its quota is used up */
+	uint64_t quota, rate; /* of an application; 0: none */
 	struct slice id, lookup, unified_api, consumer_id, service_id, key_hash;
 	uint8_t text[]; /* all of them */
 };

@@ -1,18 +1,21 @@
 #include "ingest/routes.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/limits.h"
 #include "common/openapi.h"
+#include "common/rate.h"
 #include "ingest/call.h"
 #include "ingest/event.h"
+#include "ingest/handshake.h"
+#include "ingest/raw.h"
 
 #define BEHIND_TICK_MS 100
 /* All texts of one event, which never move: reserved at once. */
 #define TEXT_MAX 8192
-#define CHALLENGE_MAX 1024
 #define SEGMENTS_MAX 6
 
 enum route { ROUTE_NONE, ROUTE_W, ROUTE_EXECUTE, ROUTE_X, ROUTE_EVENTS };
@@ -31,6 +34,7 @@ struct routes {
 	struct event_maker maker;
 	struct json json;
 	struct buf text;
+	struct rate rate; /* of the applications */
 	struct pending *behind;
 	unsigned behind_count;
 	int timer;
@@ -52,6 +56,7 @@ routes_new(const struct routes_config *config, struct routes **ret)
 		return -ENOMEM;
 	r->config = *config;
 	r->timer = -1;
+	rate_init(&r->rate);
 	event_maker_init(&r->maker, config->ids, config->entity_base_url);
 	json_init(&r->json);
 	buf_init(&r->text, TEXT_MAX);
@@ -261,6 +266,29 @@ authorise(struct routes *r, struct call *c, const struct target *t)
 	return call_fail(c, refusals[result].error, refusals[result].detail);
 }
 
+/* Of publishing. Connectors' calls are always answered: senders switch off
+ * hooks that fail. What is over the quota is held by the logger. */
+static int
+check_limits(struct routes *r, struct call *c)
+{
+	const struct directory_entry *app =
+	    directory_app(r->config.directory, c->who.app);
+	char detail[64];
+
+	if (app == NULL)
+		return 0;
+	if (!rate_take(
+		&r->rate, app->app, app->rate, loop_now_ms(r->config.loop)))
+		return call_fail(c, HTTP_E_RATE,
+		    "The application makes too many requests a second.");
+	if (!app->limited)
+		return 0;
+	(void)snprintf(detail, sizeof(detail),
+	    "You have reached your limit of %llu",
+	    (unsigned long long)app->quota);
+	return call_fail(c, HTTP_E_LIMIT, detail);
+}
+
 static int
 find_connector(struct routes *r, struct call *c, const struct target *t)
 {
@@ -276,51 +304,6 @@ find_connector(struct routes *r, struct call *c, const struct target *t)
 	    c, HTTP_E_CONNECTOR, "There is no such connector for this token.");
 }
 
-/* ---- handshakes ----------------------------------------------------- */
-
-/* Vendors that want to see a text again before they send events. */
-static const char *
-find_challenge(const struct http_request *request)
-{
-	static const char *const names[] = { "validationToken",
-		"validationtoken", "challenge", "hub.challenge" };
-	const char *text = NULL;
-
-	for (size_t i = 0; text == NULL && i < 4; i++)
-		text = http_query(request, names[i]);
-	if (text != NULL && strlen(text) > CHALLENGE_MAX)
-		return NULL;
-	return text;
-}
-
-static int
-answer_text(struct call *c, struct slice text)
-{
-	/* Never to be taken for a page. */
-	http_add_header(c->request, "X-Content-Type-Options", "nosniff");
-	http_reply(c->request, 200, "text/plain", text);
-	return -ECANCELED;
-}
-
-/* Slack's way: the text is in the body. */
-static int
-answer_body_challenge(struct call *c)
-{
-	const struct json *j = c->json;
-	uint32_t type = json_member(j, 0, "type");
-	struct slice text = { 0 };
-	int r;
-
-	if (type == JSON_NONE || json_kind(j, type) != JSON_KIND_STRING ||
-	    !slice_is(json_raw(j, type), "url_verification"))
-		return 0;
-	buf_clear(c->text);
-	r = call_text(c, 0, "challenge", CHALLENGE_MAX, &text);
-	if (r < 0 || text.data == NULL)
-		return r;
-	return answer_text(c, text);
-}
-
 /* ---- the call ------------------------------------------------------- */
 
 static int
@@ -329,7 +312,7 @@ read_events(struct call *c, enum route route)
 	int r = call_parse(c, route == ROUTE_W);
 
 	if (r == 0 && route == ROUTE_W)
-		r = answer_body_challenge(c);
+		r = handshake_body(c);
 	if (r < 0)
 		return r;
 	if (route == ROUTE_EVENTS)
@@ -371,7 +354,7 @@ finish(struct routes *r, struct call *c)
 	int e = -ENOMEM;
 
 	if (p != NULL) {
-		buf_init(&p->answer, CALL_ANSWER_MAX);
+		buf_init(&p->answer, CALL_ANSWER_MAX + (c->raw ? RAW_MAX : 0));
 		e = call_answer(c, &p->answer);
 	}
 	if (e < 0) {
@@ -393,7 +376,6 @@ finish(struct routes *r, struct call *c)
 static int
 handle(struct routes *r, struct call *c)
 {
-	const char *challenge;
 	struct target t;
 	int e;
 
@@ -404,14 +386,17 @@ handle(struct routes *r, struct call *c)
 	e = check_method(c, t.route);
 	if (e == 0)
 		e = authorise(r, c, &t);
+	if (e == 0 && t.route == ROUTE_EVENTS)
+		e = check_limits(r, c);
 	if (e == 0)
 		e = find_connector(r, c, &t);
 	if (e < 0)
 		return e;
 	if (t.route == ROUTE_W) {
-		challenge = find_challenge(c->request);
-		if (challenge != NULL)
-			return answer_text(c, slice_text(challenge));
+		e = handshake_query(c);
+		if (e < 0)
+			return e;
+		c->raw = raw_is_wanted(c->request);
 	}
 	if (strcmp(http_method(c->request), "POST") == 0)
 		e = read_events(c, t.route);
@@ -433,6 +418,7 @@ ask(struct routes *r, struct http_request *request, uint64_t deadline_ms)
 
 	r->calls++;
 	buf_init(&c.event_ids, CALL_ANSWER_MAX);
+	buf_init(&c.form, CALL_FORM_MAX);
 	clock_text(clock_wall_ms(), c.timestamp);
 	(void)handle(r, &c);
 	call_done(&c);

@@ -31,7 +31,8 @@ meta(struct call *c)
 
 	if (mode == NULL && challenge == NULL)
 		return 0;
-	if (challenge == NULL || (mode != NULL && strcmp(mode, "subscribe")))
+	if (challenge == NULL ||
+	    (mode != NULL && strcmp(mode, "subscribe") != 0))
 		return call_fail(c, HTTP_E_FORBIDDEN,
 		    "hub.mode must be subscribe, with a hub.challenge.");
 	return echo(c, challenge);

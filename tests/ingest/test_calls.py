@@ -51,7 +51,7 @@ def test_verification_calls_echo_as_their_vendors_want(alone):
     assert answer.status_code == 200 and answer.text == "1158"
     assert answer.headers["content-type"] == "text/plain"
     answer = alone.session.get(url, params={**meta, "hub.mode": "x"}, timeout=10)
-    documented(answer, 403, "ConnectorCredentialsError")
+    documented(answer, 403, "VerificationFailedError")
     answer = alone.session.get(url, timeout=10)
     body = answer.json()
     assert answer.status_code == 200 and answer.headers["content-type"] == "application/json"

@@ -6,8 +6,8 @@
 
 /* The token of "Bearer TOKEN" (RFC 6750; the scheme's case does not matter).
  * Absent when there is none. */
-static struct slice
-bearer(const char *header)
+struct slice
+auth_bearer(const char *header)
 {
 	static const struct slice none = { NULL, 0 };
 
@@ -29,7 +29,8 @@ refuse(struct call *c, const char *detail)
 bool
 auth_check(struct call *c)
 {
-	struct slice key = bearer(http_header(c->request, "Authorization"));
+	struct slice key =
+	    auth_bearer(http_header(c->request, "Authorization"));
 	const char *app = http_header(c->request, "x-apideck-app-id");
 	uint8_t hash[CRYPTO_HASH_SIZE];
 	int r;

@@ -9,5 +9,7 @@
 
 /* Fills c->app. False after the call was answered. */
 bool auth_check(struct call *c);
+/* The token of an Authorization header; absent when there is none. */
+struct slice auth_bearer(const char *header);
 
 #endif

@@ -69,35 +69,54 @@ add_json(const char *text, size_t len, void *out)
 }
 
 void
-call_envelope(struct call *c, unsigned status, json_t *envelope)
+call_reply(
+    struct call *c, unsigned status, const char *content_type, json_t *json)
 {
 	struct buf text;
 
 	buf_init(&text, CALL_ANSWER_MAX);
-	if (envelope == NULL ||
-	    json_dump_callback(envelope, add_json, &text, JSON_COMPACT) < 0) {
+	if (json != NULL &&
+	    json_dump_callback(json, add_json, &text, JSON_COMPACT) < 0) {
 		buf_done(&text);
-		json_decref(envelope);
+		json_decref(json);
+		c->face = NULL; /* it would come here again */
 		call_fail(c, HTTP_E_INTERNAL, NULL, NULL);
 		return;
 	}
-	json_decref(envelope);
+	json_decref(json);
 	c->api->calls++;
-	http_reply_take(c->request, status, "application/json", &text);
+	c->api->calls_failed += status >= 500;
+	http_reply_take(c->request, status, content_type, &text);
 	buf_done(&text);
 	call_free(c);
 }
 
 void
+call_envelope(struct call *c, unsigned status, json_t *envelope)
+{
+	if (envelope == NULL)
+		call_fail(c, HTTP_E_INTERNAL, NULL, NULL);
+	else
+		call_reply(c, status, "application/json", envelope);
+}
+
+void
 call_data(struct call *c, unsigned status, json_t *data)
 {
-	call_envelope(c, status, call_make_envelope(status, data));
+	if (c->face != NULL)
+		c->face->data(c, status, data);
+	else
+		call_envelope(c, status, call_make_envelope(status, data));
 }
 
 void
 call_fail(
     struct call *c, enum http_error error, const char *message, json_t *detail)
 {
+	if (c->face != NULL) {
+		c->face->fail(c, error, message, detail);
+		return;
+	}
 	c->api->calls++;
 	c->api->calls_failed += http_error_status(error) >= 500;
 	http_fail(c->request, error, message, detail);

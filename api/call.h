@@ -14,13 +14,23 @@
 #include "api/api.h"
 
 /* An answer of this process: a page of log rows is 1 MiB before it becomes
- * JSON text inside JSON. */
-#define CALL_ANSWER_MAX (16u * 1024 * 1024)
+ * JSON text inside JSON, and 1,000 webhooks may be about 30 MiB. */
+#define CALL_ANSWER_MAX (64u * 1024 * 1024)
 #define CALL_BODY_MAX (256u * 1024)
+
+struct call;
+
+/* How a family of routes answers. */
+struct call_face {
+	void (*data)(struct call *c, unsigned status, json_t *data);
+	void (*fail)(struct call *c, enum http_error error, const char *message,
+	    json_t *detail);
+};
 
 struct call {
 	struct api *api;
 	struct http_request *request;
+	const struct call_face *face; /* NULL: /webhook's */
 	struct directory_app app;
 	char id[LIMIT_ID_TEXT + 1]; /* {id} of the path; "" when none */
 	void (*cancel)(struct call *c);
@@ -44,7 +54,11 @@ struct call *call_new(struct api *api, struct http_request *request);
 /* The client is gone: no answer. */
 void call_drop(struct call *c);
 
-/* {"status_code", "status", "data"}; takes data. */
+/* A whole answer as it is; takes json. NULL: without a body. */
+void call_reply(
+    struct call *c, unsigned status, const char *content_type, json_t *json);
+/* {"status_code", "status", "data"}, or what the face makes of it; takes data.
+ */
 void call_data(struct call *c, unsigned status, json_t *data);
 /* A whole envelope; takes it. */
 void call_envelope(struct call *c, unsigned status, json_t *envelope);

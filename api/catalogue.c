@@ -266,6 +266,13 @@ catalogue_expand(
 }
 
 void
+catalogue_each(void (*fn)(void *arg, const char *name), void *arg)
+{
+	for (size_t i = 0; i < EVENTS; i++)
+		fn(arg, events[i]);
+}
+
+void
 catalogue_service_name(struct slice service_id, char *text, size_t size)
 {
 	bool begins = true;

@@ -25,6 +25,8 @@ int catalogue_event(struct slice name, char *text, size_t size) SL_MUST_CHECK;
 /* Calls fn for every name of the enum that a kept name stands for. */
 void catalogue_expand(
     struct slice kept, void (*fn)(void *arg, const char *name), void *arg);
+/* Every name of the enum but "*". */
+void catalogue_each(void (*fn)(void *arg, const char *name), void *arg);
 /* "HubSpot" for hubspot; made from the id when it is not known. */
 void catalogue_service_name(struct slice service_id, char *text, size_t size);
 

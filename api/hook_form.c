@@ -117,28 +117,37 @@ add_event(const json_t *value, struct buf *list)
 	return buf_add_text(list, name) < 0 ? "has too many events" : NULL;
 }
 
-static void
-read_events(struct form *f, struct directory_hook *hook, unsigned *changes)
+const char *
+hook_form_events(const json_t *value, char events[LIMIT_EVENTS_TEXT + 1])
 {
-	const json_t *value = form_value(f, "events", FORM_REQUIRED);
 	const char *wrong = NULL;
 	struct buf list;
 
-	if (value == NULL)
-		return;
 	buf_init(&list, LIMIT_EVENTS_TEXT);
 	if (!json_is_array(value))
 		wrong = "must be an array of strings";
 	for (size_t i = 0; wrong == NULL && i < json_array_size(value); i++)
 		wrong = add_event(json_array_get(value, i), &list);
-	if (wrong == NULL && slice_copy(buf_slice(&list), hook->events,
-				 sizeof(hook->events)) < 0)
+	if (wrong == NULL &&
+	    slice_copy(buf_slice(&list), events, LIMIT_EVENTS_TEXT + 1) < 0)
 		wrong = "has too many events";
+	buf_done(&list);
+	return wrong;
+}
+
+static void
+read_events(struct form *f, struct directory_hook *hook, unsigned *changes)
+{
+	const json_t *value = form_value(f, "events", FORM_REQUIRED);
+	const char *wrong;
+
+	if (value == NULL)
+		return;
+	wrong = hook_form_events(value, hook->events);
 	if (wrong != NULL)
 		form_complain(f, "events", wrong);
 	else
 		*changes |= HOOK_EVENTS;
-	buf_done(&list);
 }
 
 json_t *
@@ -177,8 +186,8 @@ append_once(void *arg, const char *name)
 	(void)json_array_append_new(array, json_string(name));
 }
 
-static json_t *
-show_events(const char *list)
+json_t *
+hook_form_show_events(const char *list)
 {
 	json_t *array = json_array();
 
@@ -192,8 +201,8 @@ show_events(const char *list)
 	return array;
 }
 
-static const char *
-shown_api(const struct directory_hook *hook)
+const char *
+hook_form_api(const struct directory_hook *hook)
 {
 	return hook->unified_api[0] != '\0' ? hook->unified_api : "vault";
 }
@@ -213,7 +222,7 @@ show_execute_url(struct api *api, const struct directory_hook *hook)
 	int r;
 
 	buf_init(&url, PUBLIC_URL_MAX);
-	r = slice_copy(slice_text(shown_api(hook)), claims.unified_api,
+	r = slice_copy(slice_text(hook_form_api(hook)), claims.unified_api,
 	    sizeof(claims.unified_api));
 	if (r == 0)
 		r = buf_addf(&url, "%s/webhook/webhooks/", api->ingest_url);
@@ -234,10 +243,11 @@ hook_form_show(struct api *api, const struct directory_hook *hook)
 	    hook->id, "description",
 	    hook->has_description ? json_string(hook->description)
 				  : json_null(),
-	    "unified_api", shown_api(hook), "status",
+	    "unified_api", hook_form_api(hook), "status",
 	    hook->enabled ? "enabled" : "disabled", "disabled_reason",
 	    hook->reason, "delivery_url", hook->url, "execute_base_url",
-	    show_execute_url(api, hook), "events", show_events(hook->events),
-	    "updated_at", call_time(hook->updated_ms), "created_at",
+	    show_execute_url(api, hook), "events",
+	    hook_form_show_events(hook->events), "updated_at",
+	    call_time(hook->updated_ms), "created_at",
 	    call_time(hook->created_ms));
 }

@@ -21,6 +21,14 @@ enum hook_change {
  */
 json_t *hook_form_read(const json_t *body, bool is_create,
     struct directory_hook *hook, unsigned *ret_changes);
+/* Puts the names of a JSON array, comma between, into events. NULL, or what is
+ * wrong with them. */
+const char *hook_form_events(
+    const json_t *value, char events[LIMIT_EVENTS_TEXT + 1]);
+/* Such a list as a JSON array, wildcards as what they stand for. */
+json_t *hook_form_show_events(const char *events);
+/* The API that is shown. */
+const char *hook_form_api(const struct directory_hook *hook);
 /* Published object; NULL when memory is out. */
 json_t *hook_form_show(struct api *api, const struct directory_hook *hook);
 

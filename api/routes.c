@@ -6,6 +6,7 @@
 #include "api/auth.h"
 #include "api/connections.h"
 #include "api/events.h"
+#include "api/jsonapi_routes.h"
 #include "api/logs.h"
 #include "api/webhooks.h"
 #include "common/openapi.h"
@@ -143,7 +144,13 @@ routes_handle(struct api *api, struct http_request *request)
 	if (openapi_handle(request))
 		return;
 	c = call_new(api, request);
-	if (c == NULL || !read_method(c, &method))
+	if (c == NULL)
+		return;
+	if (jsonapi_routes_own(http_path(request))) {
+		jsonapi_routes_handle(c);
+		return;
+	}
+	if (!read_method(c, &method))
 		return;
 	for (size_t i = 0; i < ROUTES; i++) {
 		if (routes[i].method != method ||

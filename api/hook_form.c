@@ -187,8 +187,9 @@ append_once(void *arg, const char *name)
 }
 
 json_t *
-hook_form_show_events(const char *list)
+hook_form_show_events(const char *events)
 {
+	const char *list = events;
 	json_t *array = json_array();
 
 	while (array != NULL && *list != '\0') {

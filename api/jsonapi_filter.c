@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "common/clock.h"
+#include "common/config.h"
 
 enum kind {
 	KIND_NUMBER,
@@ -115,15 +116,16 @@ is_textual(unsigned op)
 static json_t *
 read_number(const char *value)
 {
-	char *end;
-	long long number;
+	bool negative = value[0] == '-';
+	uint64_t number;
 
-	if (value[0] == '\0' || strlen(value) > 18)
+	value += negative;
+	if (value[strspn(value, "0123456789")] != '\0' ||
+	    config_parse_number(slice_text(value), &number) < 0 ||
+	    number > INT64_MAX)
 		return NULL;
-	number = strtoll(value, &end, 10);
-	return *end == '\0' && value[0] != ' ' && value[0] != '+'
-		   ? json_integer(number)
-		   : NULL;
+	return json_integer(
+	    negative ? -(json_int_t)number : (json_int_t)number);
 }
 
 /* As it is shown, so that texts compare like times. */

@@ -166,8 +166,12 @@ hash(struct id id)
 
 	memcpy(&a, id.bytes, sizeof(a));
 	memcpy(&b, id.bytes + sizeof(a), sizeof(b));
-	return (a ^ (b >> 29)) * UINT64_C(0xff51afd7ed558ccd) ^
-	       b * UINT64_C(0xc4ceb9fe1a85ec53);
+	/* What differs between ids of one moment stands in the high bytes:
+	 * fold it down before and after it is spread. */
+	a ^= b << 1 | b >> 63;
+	a = (a ^ a >> 32) * UINT64_C(0xff51afd7ed558ccd);
+	a = (a ^ a >> 29) * UINT64_C(0xc4ceb9fe1a85ec53);
+	return a ^ a >> 32;
 }
 
 struct lease *

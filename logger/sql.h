@@ -38,17 +38,24 @@
 	    " ?14, ?15) ON CONFLICT (custody) DO NOTHING")                     \
 	S(EVENT_FIND, "SELECT seq FROM events WHERE custody = ?1")             \
 	S(EVENT_LAST, "SELECT max(seq) FROM events")                           \
+	S(EVENT_HOLDER,                                                        \
+	    "SELECT custody, planned_ms, dedupe_key FROM events"               \
+	    " WHERE seq = ?1")                                                 \
+	S(EVENT_BEHIND,                                                        \
+	    "SELECT planned_ms FROM events WHERE seq > ?1"                     \
+	    " ORDER BY seq LIMIT 1")                                           \
 	S(DEDUPE_PUT,                                                          \
 	    "INSERT INTO dedupe (key, event) VALUES (?1, ?2)"                  \
 	    " ON CONFLICT (key) DO UPDATE SET event = excluded.event")         \
-	S(DEDUPE_FIND, "SELECT event FROM dedupe WHERE key = ?1")              \
-	S(DEDUPE_CONFIRM,                                                      \
-	    "SELECT custody, planned_ms FROM events"                           \
-	    " WHERE seq = ?1 AND dedupe_key = ?2")                             \
+	S(DEDUPE_GET, "SELECT event FROM dedupe WHERE key = ?1")               \
+	S(DEDUPE_DROP, "DELETE FROM dedupe WHERE key = ?1")                    \
+	S(DEDUPE_ALL, "SELECT key FROM dedupe")                                \
+	S(DEDUPE_WALK,                                                         \
+	    "SELECT key, event FROM dedupe WHERE key > ?1 ORDER BY key"        \
+	    " LIMIT ?2")                                                       \
 	S(DEDUPE_UNMERGED,                                                     \
-	    "SELECT seq, dedupe_key FROM events"                               \
-	    " WHERE seq > ?1 AND dedupe_key IS NOT NULL ORDER BY seq")         \
-	S(DEDUPE_DROP, "DELETE FROM dedupe WHERE key = ?1 AND event = ?2")     \
+	    "SELECT seq, dedupe_key FROM events WHERE seq > ?1"                \
+	    " AND dedupe_key IS NOT NULL")                                     \
 	S(DELIVERY_ADD,                                                        \
 	    "INSERT INTO deliveries (event, subscription, state, token,"       \
 	    " due_ms, session, attempts, cycle, cycle_ms, lost, status)"       \
@@ -143,7 +150,7 @@
 	    " FROM deliveries d CROSS JOIN events e ON e.seq = d.event"        \
 	    " WHERE d.event >= ?1 AND +d.state = 2 AND +d.token = 1")          \
 	S(OLD_EVENTS,                                                          \
-	    "SELECT seq, planned_ms, dedupe_key FROM events WHERE seq > ?1"    \
+	    "SELECT seq, planned_ms FROM events WHERE seq > ?1"                \
 	    " ORDER BY seq LIMIT ?2")                                          \
 	S(EVENT_DELETE, "DELETE FROM events WHERE seq = ?1")                   \
 	S(DELIVERIES_DELETE, "DELETE FROM deliveries WHERE event = ?1")        \

@@ -76,6 +76,8 @@ checkpoint_run(void *arg)
 		sqlite3_close(db);
 		return NULL;
 	}
+	/* Until it has read once, it does not know that there is a WAL. */
+	(void)sqlite3_exec(db, "SELECT 1 FROM marks", NULL, NULL, NULL);
 	while (checkpoint_sleep(s)) {
 		uint64_t pages = atomic_load(&s->wal_pages);
 
@@ -201,6 +203,7 @@ apply_batch(struct store_sqlite *s, struct store_op *const *ops, size_t count,
 {
 	for (size_t i = 0; i < count; i++) {
 		int before = sqlite3_total_changes(s->db);
+		size_t undo = s->dedupe.undo_count;
 		int r = careful ? run_simple(s, SQL_SAVEPOINT) : 0;
 
 		if (r < 0)
@@ -210,6 +213,7 @@ apply_batch(struct store_sqlite *s, struct store_op *const *ops, size_t count,
 			return r;
 		if (r < 0) {
 			refuse(s, ops[i], r);
+			dedupe_rollback_to(s, undo);
 			if (!careful && sqlite3_total_changes(s->db) != before)
 				return -EINVAL;
 			r = careful ? run_simple(s, SQL_ROLLBACK_TO) : 0;
@@ -217,12 +221,6 @@ apply_batch(struct store_sqlite *s, struct store_op *const *ops, size_t count,
 				return r;
 		}
 		r = careful ? run_simple(s, SQL_RELEASE) : 0;
-		if (r < 0)
-			return r;
-	}
-	if (count > 0) {
-		int r = dedupe_merge(s, count);
-
 		if (r < 0)
 			return r;
 	}
@@ -240,7 +238,9 @@ transaction(struct store_sqlite *s, struct store_op *const *ops, size_t count,
 	r = run_simple(s, SQL_BEGIN);
 	if (r < 0)
 		return r;
-	r = apply_batch(s, ops, count, careful);
+	r = dedupe_begin(s);
+	if (r == 0)
+		r = apply_batch(s, ops, count, careful);
 	if (r == 0)
 		r = run_simple(s, SQL_COMMIT);
 	if (r < 0) {
@@ -250,12 +250,13 @@ transaction(struct store_sqlite *s, struct store_op *const *ops, size_t count,
 			    sqlite3_extended_errcode(s->db));
 		if (!sqlite3_get_autocommit(s->db))
 			(void)run_simple(s, SQL_ROLLBACK);
+		dedupe_rollback(s);
+		s->floor_set = 0;
 		s->last_event = s->last_committed;
-		dedupe_rolled_back(s);
 		return r;
 	}
+	dedupe_commit(s);
 	s->last_committed = s->last_event;
-	dedupe_committed(s);
 	return 0;
 }
 
@@ -300,9 +301,9 @@ close_store(struct store *store)
 		pthread_mutex_unlock(&s->lock);
 		pthread_join(s->checkpointer, NULL);
 	}
+	dedupe_done(&s->dedupe);
 	sql_done(&s->sql);
 	sqlite3_close(s->db);
-	dedupe_done(s);
 	if (s->lock_fd >= 0)
 		close(s->lock_fd);
 	pthread_cond_destroy(&s->wake);
@@ -393,9 +394,7 @@ store_sqlite_open(const char *path, struct store **ret)
 	s->lock_fd = -1;
 	init_sleep(s);
 	s->path = strdup(path);
-	r = s->path == NULL ? -ENOMEM : dedupe_init(s);
-	if (r == 0)
-		r = take_lock(s);
+	r = s->path == NULL ? -ENOMEM : take_lock(s);
 	if (r == 0)
 		r = open_database(s);
 	if (r == 0) {

@@ -13,24 +13,22 @@
 
 #include <sqlite3.h>
 
-#include "logger/recent.h"
 #include "logger/sql.h"
 #include "logger/store.h"
+#include "logger/store_sqlite_dedupe.h"
 
 #define SQLITE_PAGE_BYTES 8192
 #define SQLITE_WAL_MAX_PAGES 8192 /* 64 MiB: the writer checkpoints itself */
 #define SQLITE_CHECKPOINT_MS 250
 #define SQLITE_CHECKPOINT_PAGES 512 /* below this it is not worth a sync */
 #define SQLITE_BUSY_MS 5000
-#define DEDUPE_KEY_STORED 16 /* bytes of a key that the table has */
-#define SQLITE_USAGE_MAX 64  /* applications counted before they are written */
+#define SQLITE_USAGE_MAX 64 /* applications counted before they are written */
 
 /* Numbers kept in marks. */
 #define MARK_NUMBER "directory_number"
 #define MARK_LEASE_FLOOR "lease_floor"
 #define MARK_LAST_EVENT "last_event"
-#define MARK_DEDUPED "deduped"
-#define MARK_MERGED "dedupe_merged" /* keys up to this event are in dedupe */
+#define MARK_MERGED "dedupe_merged"
 
 struct usage {
 	uint32_t app;
@@ -51,12 +49,9 @@ struct store_sqlite {
 	uint32_t month;
 	struct usage usage[SQLITE_USAGE_MAX];
 	size_t usage_count;
-	uint64_t swept_event;	 /* retention goes on behind this one */
-	uint64_t deduped;	 /* dedupe keys up to this event are swept */
-	struct recent young;	 /* keys of the newest events */
-	struct recent merging;	 /* sorted; on its way into the table */
-	size_t merge_at, merged; /* how far, and how far that is committed */
-	uint64_t merging_last;	 /* no key of a later event is in it */
+	uint64_t swept_event; /* retention goes on behind this one */
+	struct dedupe dedupe;
+	uint64_t floor_set; /* MARK_LEASE_FLOOR, as it is in the store */
 	_Atomic uint64_t wal_pages;
 	_Atomic uint64_t checkpoints;
 	_Atomic bool stopping;
@@ -106,21 +101,6 @@ int sqlite_reader_open(
 int sqlite_page(struct store_reader *r, const struct msg *query,
     struct buf *out) SL_MUST_CHECK;
 void sqlite_reader_close(struct store_reader *r);
-
-/* store_sqlite_dedupe.c. found: an event younger than STORE_DEDUPE_MS has the
- * key. */
-int dedupe_init(struct store_sqlite *s) SL_MUST_CHECK;
-int dedupe_load(struct store_sqlite *s) SL_MUST_CHECK;
-void dedupe_done(struct store_sqlite *s);
-int dedupe_find(struct store_sqlite *s, struct slice key, bool *ret_found,
-    struct id *ret_custody) SL_MUST_CHECK;
-int dedupe_add(
-    struct store_sqlite *s, struct slice key, uint64_t event) SL_MUST_CHECK;
-/* A share of the run that is being merged, at the end of a transaction of so
- * many operations; then what became of that. */
-int dedupe_merge(struct store_sqlite *s, size_t operations) SL_MUST_CHECK;
-void dedupe_committed(struct store_sqlite *s);
-void dedupe_rolled_back(struct store_sqlite *s);
 
 /* One more event of the application this month. */
 int usage_count(struct store_sqlite *s, uint32_t app) SL_MUST_CHECK;

@@ -206,10 +206,6 @@ sqlite_load(struct store *store, const struct store_loader *ops, void *arg)
 		r = sqlite_mark_get(s, MARK_NUMBER, &number);
 	if (r == 0)
 		r = sqlite_mark_get(s, MARK_LAST_EVENT, &last_mark);
-	if (r == 0)
-		r = sqlite_mark_get(s, MARK_DEDUPED, &s->deduped);
-	if (r == 0)
-		r = dedupe_load(s);
 	if (r < 0)
 		return r;
 	st = sql_use(&s->sql, SQL_EVENT_LAST);
@@ -221,7 +217,10 @@ sqlite_load(struct store *store, const struct store_loader *ops, void *arg)
 	/* Retention may have taken the newest; no number comes back. */
 	if (last_mark > s->last_committed)
 		s->last_committed = last_mark;
-	r = load_apps(s, ops, arg);
+	s->floor_set = floor;
+	r = dedupe_load(s);
+	if (r == 0)
+		r = load_apps(s, ops, arg);
 	if (r == 0)
 		r = load_endpoints(s, ops, arg);
 	if (r == 0)

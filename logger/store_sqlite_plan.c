@@ -18,6 +18,49 @@ sqlite_event_of(struct store_sqlite *s, struct id custody, uint64_t *ret)
 	return r < 0 ? r : 0;
 }
 
+/*
+ * Whose is the key? *ret_custody is the event that has it, if that is young
+ * enough to count; else found is false.
+ */
+static int
+dedupe_find(struct store_sqlite *s, struct slice key, bool *ret_found,
+    struct id *ret_custody)
+{
+	sqlite3_stmt *st;
+	uint64_t event;
+	int r = dedupe_get(s, key, &event);
+
+	*ret_found = false;
+	if (r < 0 || event == 0)
+		return r;
+	st = sql_use(&s->sql, SQL_EVENT_HOLDER);
+	sql_u64(st, 1, event);
+	r = sql_row(&s->sql, st);
+	*ret_found = r > 0 && sql_get(st, 1) + STORE_DEDUPE_MS > s->now_ms &&
+		     slice_same(sql_slice(st, 2), key) &&
+		     id_from(sql_slice(st, 0), ret_custody) == 0;
+	sqlite3_reset(st);
+	return r < 0 ? r : 0;
+}
+
+/* Claims the key for the event that gets seq; *ret_other: another has it. */
+static int
+dedupe_claim(
+    struct store_sqlite *s, const struct msg *m, uint64_t seq, bool *ret_other)
+{
+	struct id holder;
+	bool found;
+	int r = dedupe_find(s, m->dedupe_key, &found, &holder);
+
+	*ret_other = false;
+	if (r < 0)
+		return r;
+	if (!found)
+		return dedupe_put(s, m->dedupe_key, seq);
+	*ret_other = !slice_same(id_slice(&holder), m->custody);
+	return 0;
+}
+
 static int
 add_event(
     struct store_sqlite *s, const struct msg *m, uint64_t seq, int *ret_changed)
@@ -48,24 +91,19 @@ plan_first(struct store_sqlite *s, struct store_plan *p, struct id custody)
 {
 	const struct msg *m = p->plan;
 	uint64_t seq = s->last_event + 1;
-	struct id holder;
-	bool found = false;
+	bool other = false;
 	int changed = 0;
 	int r = 0;
 
 	if (m->dedupe_key.data != NULL)
-		r = dedupe_find(s, m->dedupe_key, &found, &holder);
-	if (r < 0 || (found && !id_same(holder, custody)))
+		r = dedupe_claim(s, m, seq, &other);
+	if (r < 0 || other)
 		return r;
 	r = add_event(s, m, seq, &changed);
 	if (r < 0)
 		return r;
 	if (changed == 0)
 		return sqlite_event_of(s, custody, &p->event);
-	if (m->dedupe_key.data != NULL)
-		r = dedupe_add(s, m->dedupe_key, seq);
-	if (r < 0)
-		return r;
 	s->last_event = seq;
 	p->event = seq;
 	if (m->flags & MSG_FLAG_FREE)

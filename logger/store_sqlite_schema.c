@@ -57,7 +57,7 @@ static const char *const versions[] = {
 	" error TEXT, response BLOB,"
 	" PRIMARY KEY (event, subscription, token)) WITHOUT ROWID;"
 	"CREATE TABLE dedupe ("
-	" key BLOB PRIMARY KEY, event INTEGER NOT NULL) WITHOUT ROWID;"
+	" key INTEGER PRIMARY KEY, event INTEGER NOT NULL);"
 	"CREATE TABLE usage ("
 	" app INTEGER NOT NULL, month INTEGER NOT NULL,"
 	" events INTEGER NOT NULL, PRIMARY KEY (app, month))"

@@ -1,13 +1,9 @@
 #include "logger/store_sqlite.h"
 
-#include <string.h>
-
 /* An event as the sweeps see it. */
 struct old_event {
 	uint64_t seq;
 	uint64_t planned_ms;
-	bool has_key;
-	uint8_t key[32];
 };
 
 /* The next events behind `after`, oldest first. */
@@ -22,54 +18,13 @@ read_old(struct store_sqlite *s, uint64_t after,
 	sql_u64(st, 1, after);
 	sql_u64(st, 2, STORE_SWEEP_ROWS);
 	while ((r = sql_row(&s->sql, st)) > 0) {
-		struct slice key = sql_slice(st, 2);
 		struct old_event *o = &old[count++];
 
 		o->seq = sql_get(st, 0);
 		o->planned_ms = sql_get(st, 1);
-		o->has_key = key.len == sizeof(o->key);
-		if (o->has_key)
-			memcpy(o->key, key.data, sizeof(o->key));
 	}
 	sqlite3_reset(st);
 	*ret_count = count;
-	return r;
-}
-
-static int
-drop_key(struct store_sqlite *s, const struct old_event *o)
-{
-	sqlite3_stmt *st;
-
-	if (!o->has_key)
-		return 0;
-	st = sql_use(&s->sql, SQL_DEDUPE_DROP);
-	sql_blob(st, 1, (struct slice){ o->key, DEDUPE_KEY_STORED });
-	sql_u64(st, 2, o->seq);
-	return sql_run(&s->sql, st, NULL);
-}
-
-/* ---- dedupe keys older than a day --------------------------------------- */
-
-static int
-sweep_keys(struct store_sqlite *s)
-{
-	struct old_event old[STORE_SWEEP_ROWS];
-	uint64_t before = s->deduped;
-	size_t count;
-	int r;
-
-	if (s->now_ms < STORE_DEDUPE_MS)
-		return 0;
-	r = read_old(s, s->deduped, old, &count);
-	for (size_t i = 0; r == 0 && i < count; i++) {
-		if (old[i].planned_ms > s->now_ms - STORE_DEDUPE_MS)
-			break;
-		r = drop_key(s, &old[i]);
-		s->deduped = old[i].seq;
-	}
-	if (r == 0 && s->deduped != before)
-		r = sqlite_mark_set(s, MARK_DEDUPED, s->deduped);
 	return r;
 }
 
@@ -99,10 +54,8 @@ is_live(struct store_sqlite *s, uint64_t event)
 static int
 delete_event(struct store_sqlite *s, const struct old_event *o)
 {
-	int r = drop_key(s, o);
+	int r = run_for(s, SQL_ATTEMPTS_DELETE, o->seq);
 
-	if (r == 0)
-		r = run_for(s, SQL_ATTEMPTS_DELETE, o->seq);
 	if (r == 0)
 		r = run_for(s, SQL_DELIVERIES_DELETE, o->seq);
 	if (r == 0)
@@ -147,12 +100,14 @@ sweep_events(struct store_sqlite *s, struct store_sweep *w)
 int
 sqlite_sweep(struct store_sqlite *s, struct store_sweep *w)
 {
-	int r = sweep_keys(s);
+	int r = dedupe_sweep(s);
 
 	w->deleted = 0;
 	if (r == 0)
 		r = sweep_events(s, w);
-	if (r == 0)
-		r = sqlite_mark_set(s, MARK_LEASE_FLOOR, w->lease_floor);
-	return r;
+	/* Not a write each second in which nothing happened. */
+	if (r < 0 || s->floor_set == w->lease_floor)
+		return r;
+	s->floor_set = w->lease_floor;
+	return sqlite_mark_set(s, MARK_LEASE_FLOOR, w->lease_floor);
 }

@@ -1,0 +1,212 @@
+#include "logger/endpoint.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define NOW 1000000
+
+struct fixture {
+	struct schedules schedules;
+	struct endpoints endpoints;
+};
+
+static int
+setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	assert_non_null(f);
+	assert_int_equal(schedules_init(&f->schedules, "1s,2s"), 0);
+	assert_int_equal(endpoints_init(&f->endpoints, &f->schedules), 0);
+	*state = f;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	endpoints_done(&f->endpoints);
+	schedules_done(&f->schedules);
+	free(f);
+	return 0;
+}
+
+static struct msg
+entry(uint32_t subscription, uint64_t number, bool enabled)
+{
+	return (struct msg){ .type = MSG_ENTRY,
+		.kind = MSG_ENTRY_SUBSCRIPTION,
+		.number = number,
+		.app = 1 + subscription % 2,
+		.subscription = subscription,
+		.url = slice_text("http://x/"),
+		.enabled = enabled };
+}
+
+static struct endpoint *
+put(struct fixture *f, struct msg e)
+{
+	struct endpoint *p;
+
+	assert_int_equal(endpoints_put(&f->endpoints, &e, 1, &p), 0);
+	return p;
+}
+
+/* Ready ones stand in their application's queue, those for later in order of
+ * time, busy and full ones nowhere. */
+static void
+test_places(void **state)
+{
+	struct fixture *f = *state;
+	struct endpoints *e = &f->endpoints;
+	struct endpoint *a = put(f, entry(1, 1, true));
+	struct endpoint *b = put(f, entry(3, 1, true));
+
+	endpoints_touch(e, a, NOW);
+	assert_int_equal(e->ready_apps, 0);
+	assert_int_equal(e->heap_count, 0);
+	endpoint_due(a, NOW + 500);
+	endpoint_due(a, NOW + 900); /* the earliest counts */
+	endpoints_touch(e, a, NOW);
+	endpoint_due(b, NOW);
+	endpoints_touch(e, b, NOW);
+	assert_int_equal(e->heap_count, 1);
+	assert_int_equal(a->wake_ms, NOW + 500);
+	assert_true(b->ready);
+	assert_int_equal(e->ready_apps, 1);
+	endpoints_wake(e, NOW + 499);
+	assert_false(a->ready);
+	endpoints_wake(e, NOW + 500);
+	assert_true(a->ready);
+	assert_int_equal(e->ready_apps, 1); /* the same application */
+	b->busy = true;
+	endpoints_touch(e, b, NOW);
+	assert_false(b->ready);
+	a->out = WINDOW_FIRST;
+	endpoints_touch(e, a, NOW + 500);
+	assert_false(a->ready);
+	assert_int_equal(e->ready_apps, 0);
+	assert_int_equal(e->heap_count, 0);
+}
+
+static void
+test_heap(void **state)
+{
+	struct fixture *f = *state;
+	struct endpoints *e = &f->endpoints;
+	uint64_t last = 0;
+
+	for (uint32_t s = 1; s <= 500; s++) {
+		struct endpoint *p = put(f, entry(s, 1, true));
+
+		endpoint_due(p, NOW + 1 + (uint64_t)s * 7919 % 1009);
+		endpoints_touch(e, p, NOW);
+	}
+	assert_int_equal(e->heap_count, 500);
+	while (e->heap_count > 0) {
+		struct endpoint *first = e->heap[1];
+
+		assert_true(first->wake_ms >= last);
+		last = first->wake_ms;
+		first->next_due_ms = STORE_NEVER;
+		endpoints_touch(e, first, NOW);
+	}
+}
+
+static void
+test_hold(void **state)
+{
+	struct fixture *f = *state;
+	struct endpoints *e = &f->endpoints;
+	struct endpoint *p = put(f, entry(1, 10, true));
+	struct id delivery = { { 7 } };
+
+	assert_true(endpoint_sends(p));
+	endpoint_set_hold(e, p, "gone", delivery, NOW);
+	assert_false(endpoint_sends(p));
+	assert_non_null(
+	    put(f, entry(1, 10, true))); /* known before: no answer */
+	assert_false(endpoint_sends(p));
+	assert_null(put(f, entry(1, 9, true)));
+	(void)put(f, entry(1, 11, false));
+	assert_null(p->hold);
+	assert_true(TAILQ_EMPTY(&e->holds));
+	assert_false(endpoint_sends(p));
+	(void)put(f, entry(1, 12, true));
+	assert_true(endpoint_sends(p));
+}
+
+/* A deleted one stays until its last delivery is final. */
+static void
+test_deleted(void **state)
+{
+	struct fixture *f = *state;
+	struct endpoints *e = &f->endpoints;
+	struct endpoint *p = put(f, entry(1, 10, true));
+	struct msg gone = entry(1, 11, true);
+
+	endpoint_due(p, NOW);
+	gone.deleted = true;
+	assert_ptr_equal(put(f, gone), p);
+	assert_true(endpoint_sends(p));
+	endpoints_forget(e);
+	assert_ptr_equal(endpoints_find(e, 1), p);
+	p->next_due_ms = STORE_NEVER;
+	endpoints_forget(e);
+	assert_null(endpoints_find(e, 1));
+	assert_null(put(f, gone)); /* and is not made for being deleted */
+	assert_null(endpoints_find(e, 1));
+}
+
+/* Its own secret and schedule, else the application's and the default. */
+static void
+test_defaults(void **state)
+{
+	struct fixture *f = *state;
+	struct msg own = entry(1, 1, true), plain = entry(3, 1, true);
+	struct msg app = { .type = MSG_ENTRY,
+		.kind = MSG_ENTRY_APP,
+		.number = 1,
+		.app = 2,
+		.secret = slice_text("app's") };
+	struct endpoint *p;
+
+	assert_int_equal(endpoints_put_app(&f->endpoints, &app, 1), 0);
+	own.secret = slice_text("own");
+	own.schedule = slice_text("5s");
+	p = put(f, own);
+	assert_true(slice_is(endpoint_secret(p), "own"));
+	assert_true(slice_is(endpoint_schedule(&f->endpoints, p), "5s"));
+	assert_int_equal(endpoint_judge(p).failed_enough, 2);
+	assert_int_equal(endpoint_judge(p).gaps[0], 5000);
+	p = put(f, plain);
+	assert_true(slice_is(endpoint_secret(p), "app's"));
+	assert_null(endpoint_schedule(&f->endpoints, p).data);
+	assert_int_equal(endpoint_judge(p).failed_enough, 3);
+	plain.number = 2;
+	plain.schedule = slice_text("nonsense");
+	(void)put(f, plain);
+	assert_int_equal(endpoint_judge(p).gap_count, 2);
+}
+
+#define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(test_places),
+		CASE(test_heap),
+		CASE(test_hold),
+		CASE(test_deleted),
+		CASE(test_defaults),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -92,13 +92,25 @@ set_end(struct log_filter *f, struct slice value)
 	return NULL;
 }
 
+/* Apideck calls these numbers, and its Python SDK sends them as floats:
+ * "200.0". */
+static int
+parse_whole(struct slice text, uint64_t *ret)
+{
+	const uint8_t *dot = memchr(text.data, '.', text.len);
+
+	if (dot != NULL && dot + 2 == text.data + text.len && dot[1] == '0')
+		text.len -= 2;
+	return config_parse_number(text, ret);
+}
+
 static const char *
 set_status(struct log_filter *f, struct slice value)
 {
 	uint64_t status;
 
 	/* 0 is an attempt without an answer. */
-	if (config_parse_number(value, &status) < 0 ||
+	if (parse_whole(value, &status) < 0 ||
 	    (status != 0 && (status < 100 || status > 599)))
 		return "must be 0 or from 100 to 599";
 	f->status_code = status + 1;
@@ -119,7 +131,7 @@ set_statuses(struct log_filter *f, struct slice value)
 		if (i < value.len && value.data[i] != ',')
 			continue;
 		from = i + 1;
-		if (config_parse_number(part, &status) < 0 || status < 100 ||
+		if (parse_whole(part, &status) < 0 || status < 100 ||
 		    status > 599)
 			return "must be statuses from 100 to 599";
 		if (++f->status_count > LOG_FILTER_STATUSES_MAX)
@@ -145,8 +157,8 @@ set_event(struct log_filter *f, struct slice value)
 static const char *
 set_attempt(struct log_filter *f, struct slice value)
 {
-	if (config_parse_number(value, &f->query.attempt) < 0 ||
-	    f->query.attempt < 1 || f->query.attempt > UINT32_MAX)
+	if (parse_whole(value, &f->query.attempt) < 0 || f->query.attempt < 1 ||
+	    f->query.attempt > UINT32_MAX)
 		return "must be a number from 1";
 	return NULL;
 }

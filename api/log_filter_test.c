@@ -78,6 +78,21 @@ test_statuses_together(void **state)
 	assert_int_equal(f.query.success, MSG_ANY);
 }
 
+/* As Apideck's Python SDK sends them. */
+static void
+test_numbers_as_floats(void **state)
+{
+	static const char *const pairs[] = { "filter[status_codes]", "200.0",
+		"filter[status_codes]", "500.0", "filter[execution_attempt]",
+		"2.0", NULL };
+	struct log_filter f;
+
+	(void)state;
+	assert_true(read_pairs(&f, pairs));
+	assert_true(slice_is(f.query.statuses, "200,500"));
+	assert_int_equal(f.query.attempt, 2);
+}
+
 static void
 test_refused(void **state)
 {
@@ -90,6 +105,8 @@ test_refused(void **state)
 		{ "filter[status_code]", "600", NULL },
 		{ "filter[status_codes]", "99", NULL },
 		{ "filter[status_codes]", "200,", NULL },
+		{ "filter[status_code]", "200.5", NULL },
+		{ "filter[status_code]", ".0", NULL },
 		{ "filter[execution_attempt]", "0", NULL },
 		{ "filter[start_date]", "2024-01-02", "filter[end_date]",
 		    "2024-01-01", NULL },
@@ -116,6 +133,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_filter),
 		cmocka_unit_test(test_statuses_together),
+		cmocka_unit_test(test_numbers_as_floats),
 		cmocka_unit_test(test_refused),
 	};
 

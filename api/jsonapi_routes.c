@@ -22,6 +22,8 @@ static const struct route {
 	    jsonapi_webhooks_create },
 	{ "GET", "/api/v3/notification/webhooks/events", false,
 	    jsonapi_events_list },
+	{ "POST", "/api/v3/notification/webhooks/test/{id}", false,
+	    jsonapi_webhooks_test },
 	{ "GET", "/api/v3/notification/webhooks/{id}", false,
 	    jsonapi_webhooks_get },
 	{ "PATCH", "/api/v3/notification/webhooks/{id}", false,

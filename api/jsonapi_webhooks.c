@@ -8,6 +8,7 @@
 #include "api/jsonapi.h"
 #include "api/jsonapi_query.h"
 #include "api/jsonapi_row.h"
+#include "api/test_send.h"
 #include "common/config.h"
 
 /* Counted behind the page's beginning, as the original does. */
@@ -298,4 +299,22 @@ jsonapi_webhooks_delete(struct call *c)
 		call_error(c, r);
 	else
 		call_written(c, hook.number, true, 204, NULL);
+}
+
+static void
+answer_test(struct call *c, const struct test_send_result *result)
+{
+	/* Its schema is no JSON:API document. */
+	call_reply(c, 200, JSONAPI_MEDIA,
+	    json_pack("{s:b,s:o}", "success", result->success, "message",
+		call_text(slice_text(result->message))));
+}
+
+void
+jsonapi_webhooks_test(struct call *c)
+{
+	struct directory_hook hook;
+
+	if (jsonapi_webhooks_find(c, &hook) && call_can_write(c))
+		test_send(c, &hook, answer_test);
 }

@@ -11,6 +11,7 @@ void jsonapi_webhooks_create(struct call *c);
 void jsonapi_webhooks_get(struct call *c);
 void jsonapi_webhooks_update(struct call *c);
 void jsonapi_webhooks_delete(struct call *c);
+void jsonapi_webhooks_test(struct call *c);
 
 /* The record of the path. False after the call was answered: 422 when that is
  * no integer, 404. */

@@ -2,7 +2,8 @@
 
 #include "common/log.h"
 
-#define LOST_ALONE 2 /* leases lost in a row: it goes out alone */
+#define LOST_ALONE 2	      /* leases lost in a row: it goes out alone */
+#define ONCE_TIMEOUT_MS 10000 /* somebody waits for the end of a test */
 
 static int
 pack_lease(struct logger *l, const struct msg *event,
@@ -26,6 +27,9 @@ pack_lease(struct logger *l, const struct msg *event,
 		.flags = event->flags & MSG_FLAG_ONCE,
 	};
 
+	item->lease->once = (event->flags & MSG_FLAG_ONCE) != 0;
+	if (lease->once)
+		m.timeout_ms = ONCE_TIMEOUT_MS;
 	if (item->lost >= LOST_ALONE)
 		m.flags |= MSG_FLAG_ALONE;
 	if (lease->troubled)

@@ -54,6 +54,7 @@ struct lease {
 	uint64_t ends_ms;
 	bool pending;  /* reserved: not sent yet */
 	bool troubled; /* counted so */
+	bool once;     /* a test: says nothing about its endpoint */
 	bool restored; /* from the store; no HELD has named it yet */
 };
 

@@ -131,6 +131,8 @@ fill(struct outcome_job *j, const struct msg *m, struct id delivery)
 	};
 	if (e != NULL)
 		o->judge = endpoint_judge(e);
+	if (lease != NULL && lease->once)
+		o->judge.failed_enough = UINT32_MAX;
 	if (j->garbage == NULL)
 		return;
 	/* Kept as an attempt all the same, as one that got no answer. */

@@ -145,6 +145,19 @@ plan_new(struct logger *l, struct slice bytes, const struct msg *m)
 	return j;
 }
 
+/* Who may have it at once; NULL: nobody. A test is not held by the state of
+ * its endpoint, and waits for nothing else. */
+static struct deliverer *
+choose(struct plan_job *j, struct endpoint *e)
+{
+	struct logger *l = j->logger;
+	uint32_t room;
+
+	if (j->msg.flags & MSG_FLAG_ONCE)
+		return fleet_choose(&l->fleet, false, &room);
+	return endpoint_sends(e) ? dispatch_fresh(l, e) : NULL;
+}
+
 /* What becomes of the planned delivery. False: its subscription is gone. */
 static bool
 add_delivery(struct plan_job *j, uint32_t subscription)
@@ -162,13 +175,11 @@ add_delivery(struct plan_job *j, uint32_t subscription)
 		.state = MSG_STATE_DUE };
 	j->leases[i] = NULL;
 	j->job.op.u.plan.count++;
-	if (!endpoint_sends(e)) {
+	if (!endpoint_sends(e))
 		d->state = MSG_STATE_HELD;
-		return true;
-	}
 	if (fleet_find(&l->fleet, delivery) != NULL)
 		return true; /* planned again: it is out already */
-	to = dispatch_fresh(l, e);
+	to = choose(j, e);
 	if (to == NULL)
 		return true;
 	j->leases[i] = fleet_lease(&l->fleet, to, e, delivery);

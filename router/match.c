@@ -270,6 +270,18 @@ match_free(struct match *m)
 	free(m);
 }
 
+int
+match_one(struct match *m, const struct msg *event, struct targets *targets)
+{
+	const struct subscription *s =
+	    find_subscription(m, (uint32_t)event->subscription);
+
+	targets->count = 0;
+	if (s == NULL || s->app != event->app)
+		return 0;
+	return targets_add(targets, s->number);
+}
+
 size_t
 match_count(const struct match *m)
 {

@@ -55,6 +55,11 @@ void match_sweep(struct match *m, uint64_t generation);
 int match_event(struct match *m, const struct msg *event,
     struct targets *targets) SL_MUST_CHECK;
 
+/* The same for an event that is for one subscription alone
+ * (event->subscription), whatever that wants. */
+int match_one(struct match *m, const struct msg *event,
+    struct targets *targets) SL_MUST_CHECK;
+
 size_t match_count(const struct match *m);
 
 #endif

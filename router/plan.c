@@ -262,7 +262,8 @@ start(struct plan *p, struct event *e)
 	int r = unpack(e, &m);
 
 	if (r == 0)
-		r = match_event(p->match, &m, &p->found);
+		r = m.subscription != 0 ? match_one(p->match, &m, &p->found)
+					: match_event(p->match, &m, &p->found);
 	if (r < 0)
 		return judge(p, e, r);
 	e->number = p->number;

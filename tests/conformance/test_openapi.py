@@ -53,9 +53,15 @@ def test_operations_are_whole():
 
 
 def test_the_routes_of_the_api_are_in_it():
-    with open(f"{ROOT}/api/routes.c", encoding="utf-8") as f:
-        rows = re.findall(r'{ METHOD_(\w+), "([^"]+)"', f.read())
-    assert rows
+    rows = []
+    for name, row in (
+        ("routes", r'{ METHOD_(\w+), "([^"]+)"'),
+        ("jsonapi_routes", r'{ "(\w+)", "([^"]+)"'),
+    ):
+        with open(f"{ROOT}/api/{name}.c", encoding="utf-8") as f:
+            found = re.findall(row, f.read())
+        assert found
+        rows += found
     there = {(m.lower(), p) for m, p in rows}
     told = {
         (m, re.sub(r"{\w+}", "{id}", p))

@@ -262,8 +262,8 @@ plan_message(
 	}
 	j = plan_new(l, bytes, &m);
 	if (j == NULL) {
-		/* The only answer that makes the router try again. */
-		peer_refuse(from, seq, "stale: out of memory");
+		/* The router comes again. */
+		peer_refuse(from, seq, "busy: out of memory");
 		return;
 	}
 	j->from = peer_ref(from);

@@ -164,7 +164,7 @@ dedupe_begin(struct store_sqlite *s)
 	end = d->merged + DEDUPE_SLICE;
 	if (end > d->old_count)
 		end = d->old_count;
-	while (r == 0 && d->merging < end)
+	while (r == 0 && d->old != NULL && d->merging < end)
 		r = merge_one(s, &d->old[d->merging++]);
 	if (r == 0 && d->old != NULL && d->merging == d->old_count)
 		r = sqlite_mark_set(s, MARK_MERGED, d->old_event);

@@ -318,8 +318,9 @@ nth_key(unsigned n, uint8_t key[32])
 }
 
 #define BATCH 512
-#define RUN_MAX 65536 /* keys that SQLite gathers in memory: DEDUPE_YOUNG_MAX \
-		       */
+#define RUN_MAX                                                       \
+	65536 /* keys that SQLite gathers in memory: DEDUPE_YOUNG_MAX \
+	       */
 
 static void
 plan_keyed(struct fixture *f, unsigned first, unsigned count)

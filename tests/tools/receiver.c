@@ -22,6 +22,7 @@
 
 #include "common/buf.h"
 #include "common/clock.h"
+#include "common/http_refusal.h"
 #include "common/limits.h"
 
 #define CONNECTIONS_MAX 4096
@@ -121,7 +122,8 @@ on_request(void *arg, struct MHD_Connection *c, const char *path,
 	    MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
 	if (response == NULL)
 		return MHD_NO;
-	result = MHD_queue_response(c, status, response);
+	/* The plain name is what the library's own answers come through. */
+	result = http_refusal_real()(c, status, response);
 	MHD_destroy_response(response);
 	return result;
 }

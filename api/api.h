@@ -15,6 +15,7 @@
 #include "common/jwt.h"
 #include "common/link.h"
 #include "common/proc.h"
+#include "common/rate.h"
 #include "common/seal.h"
 
 struct api {
@@ -28,6 +29,7 @@ struct api {
 	struct publish *publish;
 	struct outbox *outbox; /* events to the routers */
 	struct id_maker ids;   /* of them */
+	struct rate rate;      /* of the applications */
 	struct asks *asks;
 	struct http *http;
 	char *public_url; /* without a slash at the end */

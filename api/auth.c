@@ -27,6 +27,17 @@ refuse(struct call *c, const char *detail)
 }
 
 bool
+auth_rate(struct call *c)
+{
+	if (rate_take(&c->api->rate, c->app.app, c->app.rate,
+		loop_now_ms(c->api->proc->loop)))
+		return true;
+	call_fail_text(c, HTTP_E_RATE,
+	    "The application makes too many requests a second.");
+	return false;
+}
+
+bool
 auth_check(struct call *c)
 {
 	struct slice key =
@@ -58,5 +69,5 @@ auth_check(struct call *c)
 		refuse(c, "The API key is of another application");
 		return false;
 	}
-	return true;
+	return auth_rate(c);
 }

@@ -12,4 +12,8 @@ bool auth_check(struct call *c);
 /* The token of an Authorization header; absent when there is none. */
 struct slice auth_bearer(const char *header);
 
+/* The application's limit of requests a second. False after the call was
+ * answered 429. */
+bool auth_rate(struct call *c);
+
 #endif

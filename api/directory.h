@@ -31,6 +31,7 @@
 #define DIRECTORY_MARK_MS (UINT64_C(24) * 60 * 60 * 1000)
 #define DIRECTORY_DESCRIPTION_TEXT 1024
 #define DIRECTORY_WORD_TEXT 32
+#define DIRECTORY_KEYS_MAX 32
 /* Entries of one change: none touches more. */
 #define DIRECTORY_CHANGE_MAX 256
 /* A snapshot part ends when it has grown past this. */
@@ -213,6 +214,52 @@ int directory_hook_secret(struct directory *d,
 int directory_connection_page(struct directory *d, struct directory_page *page,
     void (*fn)(void *arg, const struct directory_connection *c),
     void *arg) SL_MUST_CHECK;
+
+/*
+ * A new secret of its own. What signed before, its own or the application's
+ * key, signs too until until_ms (wall; 0: not at all): both are sealed in one,
+ * with a NUL between. -EMSGSIZE: they are too long together.
+ */
+int directory_hook_rotate(struct directory *d, struct directory_hook *hook,
+    struct slice fresh, uint64_t until_ms) SL_MUST_CHECK;
+/* Ends one rotation that is over. -ENOENT: none is. */
+int directory_hook_settle(struct directory *d, uint64_t now_ms) SL_MUST_CHECK;
+
+/* Keys of an application, oldest first. */
+struct directory_key {
+	char id[LIMIT_ID_TEXT + 1];
+	bool signing;
+	uint64_t created_ms;
+};
+int directory_key_each(struct directory *d, uint32_t app,
+    void (*fn)(void *arg, const struct directory_key *key),
+    void *arg) SL_MUST_CHECK;
+/* key absent: one is made. Its text is appended to ret_key. -EEXIST: in use;
+ * -E2BIG: the application has DIRECTORY_KEYS_MAX. */
+int directory_key_add(struct directory *d, uint32_t app, struct slice key,
+    struct buf *ret_key, struct directory_key *ret,
+    uint64_t *ret_number) SL_MUST_CHECK;
+/* -EPERM: it signs, so another must before it may go. */
+int directory_key_remove(struct directory *d, uint32_t app, const char *id,
+    uint64_t *ret_number) SL_MUST_CHECK;
+/* From now on this one signs deliveries, and no other. */
+int directory_key_sign(struct directory *d, uint32_t app, const char *id,
+    uint64_t *ret_number) SL_MUST_CHECK;
+
+int directory_app_get(struct directory *d, const char *id,
+    struct directory_app *ret) SL_MUST_CHECK;
+int directory_app_find(
+    struct directory *d, uint32_t app, struct directory_app *ret) SL_MUST_CHECK;
+/* Stores quota and rate; another quota lifts the limit. */
+int directory_app_set(
+    struct directory *d, struct directory_app *app) SL_MUST_CHECK;
+/* The quota of this month is used up. -ENOENT: no such application. */
+int directory_app_limit(
+    struct directory *d, uint32_t app, uint64_t month) SL_MUST_CHECK;
+/* Lifts one limit of an earlier month. -ENOENT: there is none. */
+int directory_app_lift(struct directory *d, uint64_t month) SL_MUST_CHECK;
+/* Months since the year 0 (UTC). */
+uint64_t directory_month(uint64_t wall_ms);
 
 /* secret: absent for none. news NULL: nothing is told. -EEXIST: the consumer
  * has this connection. */

@@ -9,6 +9,9 @@
 
 #define KEY_LETTERS 43 /* 256 bits of base 62 */
 #define ID_LETTERS 24
+#define COLUMNS                                                  \
+	"a.app, a.id, a.name, a.number, a.created_ms, a.quota, " \
+	"a.rate, a.limited, a.updated_ms"
 
 static int
 insert_app(struct directory *d, const char *id, const char *name, uint32_t *ret)
@@ -34,10 +37,10 @@ insert_app(struct directory *d, const char *id, const char *name, uint32_t *ret)
 }
 
 static int
-insert_key(struct directory *d, uint32_t app, struct slice key, bool signing)
+insert_key(struct directory *d, uint32_t app, struct slice key, bool signing,
+    char id[ID_LETTERS + 1])
 {
 	uint8_t hash[CRYPTO_HASH_SIZE];
-	char id[ID_LETTERS + 1];
 	char what[32];
 	struct buf sealed;
 	sqlite3_stmt *s;
@@ -46,7 +49,7 @@ insert_key(struct directory *d, uint32_t app, struct slice key, bool signing)
 	buf_init(&sealed, SEAL_SECRET_MAX + SEAL_OVERHEAD);
 	snprintf(what, sizeof(what), "secret:%u", (unsigned)app);
 	crypto_sha256(key, hash);
-	directory_random_text(id, sizeof(id));
+	directory_random_text(id, ID_LETTERS + 1);
 	r = seal_close(d->seal, what, key, &sealed);
 	if (r == 0)
 		r = sql_prepare(d,
@@ -68,36 +71,293 @@ insert_key(struct directory *d, uint32_t app, struct slice key, bool signing)
 	return r;
 }
 
+static int
+make_key(struct slice key, struct buf *out)
+{
+	char made[KEY_LETTERS + 1];
+	int r;
+
+	if (key.data != NULL)
+		return buf_add(out, key.data, key.len);
+	directory_random_text(made, sizeof(made));
+	r = buf_add_text(out, "sk_live_");
+	return r < 0 ? r : buf_add_text(out, made);
+}
+
 int
 directory_app_create(struct directory *d, const char *id, const char *name,
     struct slice key, struct buf *ret_key)
 {
-	char made[sizeof("sk_live_") + KEY_LETTERS];
+	char key_id[ID_LETTERS + 1];
+	size_t start = ret_key->len;
 	uint32_t app = 0;
 	int r;
 
-	if (key.data == NULL) {
-		memcpy(made, "sk_live_", sizeof("sk_live_"));
-		directory_random_text(
-		    made + sizeof("sk_live_") - 1, KEY_LETTERS + 1);
-		key = slice_text(made);
+	r = make_key(key, ret_key);
+	if (r == 0)
+		r = sql_begin(d);
+	if (r < 0) {
+		ret_key->len = start;
+		return r;
 	}
-	r = buf_reserve(ret_key, key.len);
-	if (r < 0)
-		return r;
-	r = sql_begin(d);
-	if (r < 0)
-		return r;
 	r = insert_app(d, id, name, &app);
 	if (r == 0)
-		r = insert_key(d, app, key, true);
+		r = insert_key(d, app,
+		    (struct slice){
+			ret_key->data + start, ret_key->len - start },
+		    true, key_id);
 	r = sql_end(d, r);
-	if (r == 0)
-		r = buf_add(ret_key, key.data, key.len);
+	if (r < 0)
+		ret_key->len = start;
 	return r;
 }
 
-/* Columns app, id, name, number, created_ms. */
+/* ---- keys ------------------------------------------------------------- */
+
+static int
+count_keys(struct directory *d, uint32_t app)
+{
+	uint64_t count = 0;
+	int r = sql_number(d,
+	    "SELECT count(*) FROM keys WHERE app = ?1 AND deleted_ms = 0", app,
+	    0, &count);
+
+	if (r == 0 && count >= DIRECTORY_KEYS_MAX)
+		r = -E2BIG;
+	return r;
+}
+
+int
+directory_key_add(struct directory *d, uint32_t app, struct slice key,
+    struct buf *ret_key, struct directory_key *ret, uint64_t *ret_number)
+{
+	char id[ID_LETTERS + 1];
+	size_t start = ret_key->len;
+	int r;
+
+	r = make_key(key, ret_key);
+	if (r == 0)
+		r = sql_begin(d);
+	if (r == 0) {
+		*ret_number = d->writing;
+		r = count_keys(d, app);
+		if (r == 0)
+			r = insert_key(d, app,
+			    (struct slice){
+				ret_key->data + start, ret_key->len - start },
+			    false, id);
+		if (r == 0)
+			r = sql_touch_app(d, app);
+		r = sql_end(d, r);
+	}
+	if (r < 0) {
+		ret_key->len = start;
+		return r;
+	}
+	memcpy(ret->id, id, sizeof(id));
+	ret->signing = false;
+	ret->created_ms = clock_wall_ms();
+	return 0;
+}
+
+/* The number of a key, and whether it signs. */
+static int
+find_key(struct directory *d, uint32_t app, const char *id, uint64_t *ret_key,
+    bool *ret_signing)
+{
+	sqlite3_stmt *s;
+	int r;
+
+	r = sql_prepare(d,
+	    "SELECT key, signing FROM keys"
+	    " WHERE app = ?1 AND id = ?2 AND deleted_ms = 0",
+	    &s);
+	if (r < 0)
+		return r;
+	sql_bind_number(s, 1, app);
+	sql_bind_text(s, 2, id);
+	r = sql_step(d, s);
+	if (r > 0) {
+		*ret_key = sql_column_number(s, 0);
+		*ret_signing = sql_column_number(s, 1) != 0;
+	}
+	sqlite3_reset(s);
+	sqlite3_clear_bindings(s);
+	if (r == 0)
+		return -ENOENT;
+	return r < 0 ? r : 0;
+}
+
+/* Runs sql with the change number, the time and two numbers. */
+static int
+change(struct directory *d, const char *sql, uint64_t a, uint64_t b)
+{
+	sqlite3_stmt *s;
+	int r;
+
+	r = sql_prepare(d, sql, &s);
+	if (r < 0)
+		return r;
+	sql_bind_number(s, 1, d->writing);
+	sql_bind_number(s, 2, clock_wall_ms());
+	sql_bind_number(s, 3, a);
+	if (sqlite3_bind_parameter_count(s) > 3)
+		sql_bind_number(s, 4, b);
+	return sql_run(d, s);
+}
+
+int
+directory_key_remove(
+    struct directory *d, uint32_t app, const char *id, uint64_t *ret_number)
+{
+	bool signing = false;
+	uint64_t key = 0;
+	int r;
+
+	r = sql_begin(d);
+	if (r < 0)
+		return r;
+	*ret_number = d->writing;
+	r = find_key(d, app, id, &key, &signing);
+	if (r == 0 && signing)
+		r = -EPERM;
+	if (r == 0)
+		r = change(d,
+		    "UPDATE keys SET number = ?1, deleted_ms = ?2,"
+		    " sealed = NULL WHERE key = ?3",
+		    key, 0);
+	if (r == 0)
+		r = sql_touch_app(d, app);
+	return sql_end(d, r);
+}
+
+int
+directory_key_sign(
+    struct directory *d, uint32_t app, const char *id, uint64_t *ret_number)
+{
+	bool signing = false;
+	uint64_t key = 0;
+	int r;
+
+	r = sql_begin(d);
+	if (r < 0)
+		return r;
+	*ret_number = d->writing;
+	r = find_key(d, app, id, &key, &signing);
+	/* First none, then one: there are never two. */
+	if (r == 0)
+		r = change(d,
+		    "UPDATE keys SET signing = 0"
+		    " WHERE app = ?3 AND signing = 1 AND ?1 AND ?2",
+		    app, 0);
+	if (r == 0)
+		r = change(d,
+		    "UPDATE keys SET signing = 1 WHERE key = ?3 AND ?1 AND ?2",
+		    key, 0);
+	if (r == 0)
+		r = sql_touch_app(d, app);
+	return sql_end(d, r);
+}
+
+int
+directory_key_each(struct directory *d, uint32_t app,
+    void (*fn)(void *arg, const struct directory_key *key), void *arg)
+{
+	struct directory_key key;
+	sqlite3_stmt *s;
+	int r;
+
+	r = sql_prepare(d,
+	    "SELECT id, signing, created_ms FROM keys"
+	    " WHERE app = ?1 AND deleted_ms = 0 ORDER BY key",
+	    &s);
+	if (r < 0)
+		return r;
+	sql_bind_number(s, 1, app);
+	while ((r = sql_step(d, s)) > 0) {
+		r = sql_column_copy(s, 0, key.id, sizeof(key.id));
+		if (r < 0)
+			break;
+		key.signing = sql_column_number(s, 1) != 0;
+		key.created_ms = sql_column_number(s, 2);
+		fn(arg, &key);
+	}
+	sqlite3_reset(s);
+	return r;
+}
+
+/* ---- quota and rate --------------------------------------------------- */
+
+/* Days since 1970 to months, by the civil calendar (Hinnant's algorithm: years
+ * from March, in eras of 400). */
+uint64_t
+directory_month(uint64_t wall_ms)
+{
+	uint64_t days = wall_ms / 86400000 + 719468;
+	uint64_t era = days / 146097, day = days % 146097;
+	uint64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+	uint64_t of_year = day - (365 * year + year / 4 - year / 100);
+	uint64_t from_march = (5 * of_year + 2) / 153;
+
+	return (era * 400 + year) * 12 + from_march + 2;
+}
+
+int
+directory_app_set(struct directory *d, struct directory_app *app)
+{
+	sqlite3_stmt *s;
+	int r;
+
+	r = sql_begin(d);
+	if (r < 0)
+		return r;
+	app->number = d->writing;
+	r = sql_prepare(d,
+	    "UPDATE apps SET number = ?1, updated_ms = ?2,"
+	    " limited = CASE WHEN quota = ?3 THEN limited ELSE 0 END,"
+	    " quota = ?3, rate = ?4 WHERE app = ?5",
+	    &s);
+	if (r == 0) {
+		sql_bind_number(s, 1, d->writing);
+		sql_bind_number(s, 2, clock_wall_ms());
+		sql_bind_number(s, 3, app->quota);
+		sql_bind_number(s, 4, app->rate);
+		sql_bind_number(s, 5, app->app);
+		r = sql_run(d, s);
+	}
+	return sql_end(d, r);
+}
+
+int
+directory_app_limit(struct directory *d, uint32_t app, uint64_t month)
+{
+	int r = sql_begin(d);
+
+	if (r == 0) {
+		r = change(d,
+		    "UPDATE apps SET number = ?1, updated_ms = ?2,"
+		    " limited = ?4 WHERE app = ?3",
+		    app, month);
+		if (r == 0 && sqlite3_changes(d->db) != 1)
+			r = -ENOENT;
+		r = sql_end(d, r);
+	}
+	return r;
+}
+
+int
+directory_app_lift(struct directory *d, uint64_t month)
+{
+	uint64_t app = 0;
+	int r;
+
+	r = sql_number(d,
+	    "SELECT app FROM apps WHERE limited > 0 AND limited < ?1 LIMIT 1",
+	    month, 0, &app);
+	return r < 0 ? r : directory_app_limit(d, (uint32_t)app, 0);
+}
+
+/* COLUMNS */
 static int
 read_app(sqlite3_stmt *s, struct directory_app *ret)
 {
@@ -109,6 +369,10 @@ read_app(sqlite3_stmt *s, struct directory_app *ret)
 		r = sql_column_copy(s, 2, ret->name, sizeof(ret->name));
 	ret->number = sql_column_number(s, 3);
 	ret->created_ms = sql_column_number(s, 4);
+	ret->quota = sql_column_number(s, 5);
+	ret->rate = sql_column_number(s, 6);
+	ret->limited = sql_column_number(s, 7);
+	ret->updated_ms = sql_column_number(s, 8);
 	return r;
 }
 
@@ -120,10 +384,7 @@ directory_app_each(struct directory *d,
 	sqlite3_stmt *s;
 	int r;
 
-	r = sql_prepare(d,
-	    "SELECT app, id, name, number, created_ms FROM apps"
-	    " ORDER BY app",
-	    &s);
+	r = sql_prepare(d, "SELECT " COLUMNS " FROM apps a ORDER BY a.app", &s);
 	if (r < 0)
 		return r;
 	while ((r = sql_step(d, s)) > 0) {
@@ -137,6 +398,48 @@ directory_app_each(struct directory *d,
 }
 
 int
+directory_app_get(
+    struct directory *d, const char *id, struct directory_app *ret)
+{
+	sqlite3_stmt *s;
+	int r;
+
+	r = sql_prepare(
+	    d, "SELECT " COLUMNS " FROM apps a WHERE a.id = ?1", &s);
+	if (r < 0)
+		return r;
+	sql_bind_text(s, 1, id);
+	r = sql_step(d, s);
+	if (r > 0)
+		r = read_app(s, ret);
+	else if (r == 0)
+		r = -ENOENT;
+	sqlite3_reset(s);
+	sqlite3_clear_bindings(s);
+	return r;
+}
+
+int
+directory_app_find(struct directory *d, uint32_t app, struct directory_app *ret)
+{
+	sqlite3_stmt *s;
+	int r;
+
+	r = sql_prepare(
+	    d, "SELECT " COLUMNS " FROM apps a WHERE a.app = ?1", &s);
+	if (r < 0)
+		return r;
+	sql_bind_number(s, 1, app);
+	r = sql_step(d, s);
+	if (r > 0)
+		r = read_app(s, ret);
+	else if (r == 0)
+		r = -ENOENT;
+	sqlite3_reset(s);
+	return r;
+}
+
+int
 directory_app_of_key(struct directory *d, const uint8_t hash[CRYPTO_HASH_SIZE],
     struct directory_app *ret)
 {
@@ -144,8 +447,7 @@ directory_app_of_key(struct directory *d, const uint8_t hash[CRYPTO_HASH_SIZE],
 	int r;
 
 	r = sql_prepare(d,
-	    "SELECT a.app, a.id, a.name, a.number, a.created_ms"
-	    " FROM keys k JOIN apps a ON a.app = k.app"
+	    "SELECT " COLUMNS " FROM keys k JOIN apps a ON a.app = k.app"
 	    " WHERE k.hash = ?1 AND k.deleted_ms = 0",
 	    &s);
 	if (r < 0)

@@ -11,9 +11,10 @@
  * Every kind in the same columns: its own number (key), directory number,
  * application, id, whether it is a mark; then what the kind adds.
  */
-#define APPS                                                                \
-	"SELECT a.app, a.number, a.app, a.id, 0, a.name, k.sealed, a.quota" \
-	" FROM apps a LEFT JOIN keys k"                                     \
+#define APPS                                                                 \
+	"SELECT a.app, a.number, a.app, a.id, 0, a.name, k.sealed, a.quota," \
+	" a.rate, a.limited"                                                 \
+	" FROM apps a LEFT JOIN keys k"                                      \
 	" ON k.app = a.app AND k.signing = 1 AND k.deleted_ms = 0 "
 #define KEYS "SELECT key, number, app, id, deleted_ms, hash FROM keys "
 #define HOOKS                                                              \
@@ -32,6 +33,9 @@ fill_app(sqlite3_stmt *s, struct msg *e)
 	e->name = sql_column(s, 5);
 	e->secret = sql_column(s, 6);
 	e->quota = sql_column_number(s, 7);
+	e->rate = sql_column_number(s, 8);
+	if (sql_column_number(s, 9) != 0)
+		e->reason = slice_text("usage_limit");
 	e->enabled = true;
 }
 

@@ -12,7 +12,8 @@
 #define COLUMNS                                                          \
 	"subscription, app, id, description, unified_api, url, events, " \
 	"enabled, reason, cause, born, touched, number, created_ms, "    \
-	"updated_ms, secret IS NOT NULL, scopes FROM subscriptions "
+	"updated_ms, secret IS NOT NULL, scopes, schedule, timeout_ms, " \
+	"rate, secret_until_ms FROM subscriptions "
 
 static int
 read_hook(sqlite3_stmt *s, struct directory_hook *h)
@@ -30,6 +31,7 @@ read_hook(sqlite3_stmt *s, struct directory_hook *h)
 		{ h->reason, sizeof(h->reason), 8 },
 		{ h->cause, sizeof(h->cause), 9 },
 		{ h->scopes, sizeof(h->scopes), 16 },
+		{ h->schedule, sizeof(h->schedule), 17 },
 	};
 	int r = 0;
 
@@ -46,6 +48,9 @@ read_hook(sqlite3_stmt *s, struct directory_hook *h)
 	h->created_ms = sql_column_number(s, 13);
 	h->updated_ms = sql_column_number(s, 14);
 	h->has_secret = sql_column_number(s, 15) != 0;
+	h->timeout_ms = sql_column_number(s, 18);
+	h->rate = sql_column_number(s, 19);
+	h->secret_until_ms = sql_column_number(s, 20);
 	return r;
 }
 
@@ -237,7 +242,8 @@ update(struct directory *d, const struct directory_hook *h, struct slice sealed)
 	    "UPDATE subscriptions SET description = ?1, url = ?2, events = ?3,"
 	    " enabled = ?4, reason = ?5, cause = ?6, touched = ?7, number = ?8,"
 	    " updated_ms = ?9, unified_api = ?11, scopes = ?12,"
-	    " secret = coalesce(?13, secret)"
+	    " secret = coalesce(?13, secret), schedule = ?14,"
+	    " timeout_ms = ?15, rate = ?16, secret_until_ms = ?17"
 	    " WHERE subscription = ?10 AND deleted_ms = 0",
 	    &s);
 	if (r < 0)
@@ -255,6 +261,10 @@ update(struct directory *d, const struct directory_hook *h, struct slice sealed)
 	sql_bind_text(s, 11, h->unified_api);
 	sql_bind_text(s, 12, scopes_of(h));
 	sql_bind_bytes(s, 13, sealed);
+	sql_bind_text(s, 14, h->schedule[0] != '\0' ? h->schedule : NULL);
+	sql_bind_number(s, 15, h->timeout_ms);
+	sql_bind_number(s, 16, h->rate);
+	sql_bind_number(s, 17, h->secret_until_ms);
 	r = sql_run(d, s);
 	if (r == 0 && sqlite3_changes(d->db) != 1)
 		r = -ENOENT;
@@ -276,6 +286,9 @@ directory_hook_set_secret(struct directory *d, struct directory_hook *hook,
 	int r;
 
 	buf_init(&sealed, SEAL_SECRET_MAX + SEAL_OVERHEAD);
+	/* One alone ends a rotation. */
+	if (secret.len > 0 && memchr(secret.data, '\0', secret.len) == NULL)
+		hook->secret_until_ms = 0;
 	r = seal_secret(d, hook->app, secret, &sealed);
 	if (r == 0)
 		r = sql_begin(d);

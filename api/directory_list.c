@@ -72,6 +72,7 @@ int
 directory_hook_secret(
     struct directory *d, const struct directory_hook *hook, struct buf *secret)
 {
+	size_t start = secret->len;
 	char what[32];
 	sqlite3_stmt *s;
 	int r;
@@ -91,6 +92,11 @@ directory_hook_secret(
 	else if (r >= 0)
 		r = -ENOENT;
 	sqlite3_reset(s);
+	/* Behind it stands the one before, while a rotation lasts. */
+	if (r == 0)
+		secret->len =
+		    start + strnlen((const char *)secret->data + start,
+				secret->len - start);
 	return r;
 }
 

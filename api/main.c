@@ -10,6 +10,7 @@
 #include "api/notice.h"
 #include "api/open.h"
 #include "api/routes.h"
+#include "common/clock.h"
 #include "common/log.h"
 
 /* Notices and answers of a logger; the directory takes them one by one. */
@@ -251,13 +252,32 @@ on_gone(void *arg, struct http_request *request)
 
 /* ---- life ------------------------------------------------------------- */
 
+/* What ends by itself: rotations of secrets, and limits with their month. */
+static int
+end_what_is_over(struct api *api)
+{
+	uint64_t now_ms = clock_wall_ms();
+	int r;
+
+	while ((r = directory_hook_settle(api->directory, now_ms)) == 0)
+		publish_changed(api->publish);
+	if (r != -ENOENT)
+		return r;
+	while ((r = directory_app_lift(
+		    api->directory, directory_month(now_ms))) == 0)
+		publish_changed(api->publish);
+	return r == -ENOENT ? 0 : r;
+}
+
 static void
 on_tick(void *arg)
 {
 	struct api *api = arg;
 	int r = directory_refresh(api->directory);
 
-	if (r < 0 && r != -EBUSY) {
+	if (r == 0)
+		r = end_what_is_over(api);
+	if (r < 0 && r != -EBUSY && r != -ENOSPC) {
 		log_error("directory failed: %s; ending", strerror(-r));
 		proc_fail(api->proc);
 		return;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 
 /* The reason's first word, if it is one of the published ones. */
@@ -18,6 +19,29 @@ published_reason(struct slice reason)
 	return "retry_limit";
 }
 
+/* Of a whole application: its quota is used up. Raising it since is the answer
+ * to what the notice knew. */
+static int
+apply_limit(struct directory *d, const struct msg *notice, bool *ret_changed)
+{
+	uint64_t now_ms = clock_wall_ms();
+	struct directory_app app;
+	int r;
+
+	r = directory_app_find(d, (uint32_t)notice->app, &app);
+	if (r == -ENOENT || (r == 0 && app.number > notice->number))
+		return 0;
+	if (r == 0)
+		r = directory_app_limit(
+		    d, app.app, app.quota == 0 ? 0 : directory_month(now_ms));
+	if (r < 0)
+		return r;
+	*ret_changed = true;
+	log_info("app=%u id=%s quota=%llu used up", (unsigned)app.app, app.id,
+	    (unsigned long long)app.quota);
+	return 0;
+}
+
 int
 notice_apply(struct directory *d, const struct msg *notice, bool *ret_changed)
 {
@@ -25,6 +49,8 @@ notice_apply(struct directory *d, const struct msg *notice, bool *ret_changed)
 	int r;
 
 	*ret_changed = false;
+	if (notice->subscription == 0)
+		return apply_limit(d, notice, ret_changed);
 	r = directory_hook_find(
 	    d, (uint32_t)notice->app, (uint32_t)notice->subscription, &hook);
 	if (r == -ENOENT)

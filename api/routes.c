@@ -6,8 +6,11 @@
 #include "api/auth.h"
 #include "api/connections.h"
 #include "api/events.h"
+#include "api/hook_options.h"
 #include "api/jsonapi_routes.h"
+#include "api/keys.h"
 #include "api/logs.h"
+#include "api/replays.h"
 #include "api/webhooks.h"
 #include "common/openapi.h"
 
@@ -41,7 +44,20 @@ static const struct route {
 	{ METHOD_GET, "/webhook/webhooks/{id}", webhooks_get },
 	{ METHOD_PATCH, "/webhook/webhooks/{id}", webhooks_update },
 	{ METHOD_DELETE, "/webhook/webhooks/{id}", webhooks_delete },
+	{ METHOD_GET, "/webhook/webhooks/{id}/settings", hook_settings_get },
+	{ METHOD_PATCH, "/webhook/webhooks/{id}/settings",
+	    hook_settings_update },
+	{ METHOD_GET, "/webhook/webhooks/{id}/secret", hook_secret_get },
+	{ METHOD_POST, "/webhook/webhooks/{id}/secret/rotate",
+	    hook_secret_rotate },
+	{ METHOD_POST, "/webhook/webhooks/{id}/test", hook_test },
+	{ METHOD_POST, "/webhook/webhooks/{id}/replay", replays_webhook },
 	{ METHOD_GET, "/webhook/logs", logs_list },
+	{ METHOD_POST, "/webhook/logs/{id}/replay", replays_log },
+	{ METHOD_GET, "/webhook/keys", keys_list },
+	{ METHOD_POST, "/webhook/keys", keys_create },
+	{ METHOD_DELETE, "/webhook/keys/{id}", keys_delete },
+	{ METHOD_POST, "/webhook/keys/{id}/sign", keys_sign },
 	{ METHOD_GET, "/webhook/events", events_find },
 	{ METHOD_GET, "/webhook/events/{id}", events_get },
 	{ METHOD_GET, "/webhook/connections", connections_list },

@@ -11,21 +11,37 @@
 struct showing {
 	struct api *api;
 	json_t *data;
+	bool limited;
 };
+
+/* Nothing is sent to an enabled one while the quota is used up. */
+static json_t *
+show_limited(struct api *api, const struct directory_hook *hook, bool limited)
+{
+	json_t *json = hook_form_show(api, hook);
+
+	if (limited && hook->enabled) {
+		json_object_set_new(json, "status", json_string("disabled"));
+		json_object_set_new(
+		    json, "disabled_reason", json_string("usage_limit"));
+	}
+	return json;
+}
 
 static void
 show(void *arg, const struct directory_hook *hook)
 {
 	struct showing *s = arg;
 
-	(void)json_array_append_new(s->data, hook_form_show(s->api, hook));
+	(void)json_array_append_new(
+	    s->data, show_limited(s->api, hook, s->limited));
 }
 
 void
 webhooks_list(struct call *c)
 {
 	struct directory_page found = { .app = c->app.app };
-	struct showing s = { c->api, NULL };
+	struct showing s = { c->api, NULL, c->app.limited != 0 };
 	struct page_ends ends = { 0 };
 	struct page page;
 	int r;
@@ -49,9 +65,8 @@ webhooks_list(struct call *c)
 	page_done(&page);
 }
 
-/* The record of the path. False after the call was answered. */
-static bool
-find(struct call *c, struct directory_hook *ret)
+bool
+webhooks_find(struct call *c, struct directory_hook *ret)
 {
 	int r = directory_hook_get(c->api->directory, c->app.app, c->id, ret);
 
@@ -67,8 +82,9 @@ webhooks_get(struct call *c)
 {
 	struct directory_hook hook;
 
-	if (find(c, &hook))
-		call_data(c, 200, hook_form_show(c->api, &hook));
+	if (webhooks_find(c, &hook))
+		call_data(
+		    c, 200, show_limited(c->api, &hook, c->app.limited != 0));
 }
 
 /* A client that was told 503 will ask again: leave nothing behind. */
@@ -101,6 +117,21 @@ apply_validation(
 	(void)snprintf(hook->cause, sizeof(hook->cause), "%s", why);
 }
 
+/* False after the call was answered 402: the quota of this month is used up. */
+static bool
+has_quota(struct call *c)
+{
+	char detail[64];
+
+	if (c->app.limited == 0)
+		return true;
+	(void)snprintf(detail, sizeof(detail),
+	    "You have reached your limit of %llu",
+	    (unsigned long long)c->app.quota);
+	call_fail_text(c, HTTP_E_LIMIT, detail);
+	return false;
+}
+
 static void
 create(struct call *c, bool right, const char *why)
 {
@@ -120,7 +151,8 @@ create(struct call *c, bool right, const char *why)
 	c->undo = undo_create;
 	c->undo_number = hook.subscription;
 	/* Its token is new to the ingests. */
-	call_written(c, hook.number, true, 201, hook_form_show(c->api, &hook));
+	call_written(c, hook.number, true, 201,
+	    show_limited(c->api, &hook, c->app.limited != 0));
 }
 
 void
@@ -136,7 +168,7 @@ webhooks_create(struct call *c)
 	detail = hook_form_read(c->body, true, &hook, &changes);
 	if (detail != NULL)
 		call_fail(c, HTTP_E_VALIDATION, NULL, detail);
-	else if (call_can_write(c))
+	else if (has_quota(c) && call_can_write(c))
 		validate_url(c, &hook, create);
 }
 
@@ -150,8 +182,8 @@ store(struct call *c, struct directory_hook *hook, unsigned changes)
 	if (r < 0)
 		call_error(c, r);
 	else
-		call_written(
-		    c, hook->number, false, 200, hook_form_show(c->api, hook));
+		call_written(c, hook->number, false, 200,
+		    show_limited(c->api, hook, c->app.limited != 0));
 }
 
 /* The record may have changed meanwhile: the body is applied anew. */
@@ -161,7 +193,7 @@ update(struct call *c, bool right, const char *why)
 	struct directory_hook hook;
 	unsigned changes = 0;
 
-	if (!find(c, &hook) || !call_can_write(c))
+	if (!webhooks_find(c, &hook) || !call_can_write(c))
 		return;
 	json_decref(hook_form_read(c->body, false, &hook, &changes));
 	apply_validation(&hook, right, (changes & HOOK_STATUS) != 0, why);
@@ -178,13 +210,16 @@ webhooks_update(struct call *c)
 	if (body == NULL)
 		return;
 	c->body = body;
-	if (!find(c, &hook))
+	if (!webhooks_find(c, &hook))
 		return;
 	detail = hook_form_read(c->body, false, &hook, &changes);
 	if (detail != NULL)
 		call_fail(c, HTTP_E_VALIDATION, NULL, detail);
 	else if (changes == 0)
-		call_data(c, 200, hook_form_show(c->api, &hook));
+		call_data(
+		    c, 200, show_limited(c->api, &hook, c->app.limited != 0));
+	else if ((changes & HOOK_STATUS) != 0 && hook.enabled && !has_quota(c))
+		return;
 	else if (!call_can_write(c))
 		return;
 	else if (changes & HOOK_URL)
@@ -200,9 +235,9 @@ webhooks_delete(struct call *c)
 	json_t *data;
 	int r;
 
-	if (!find(c, &hook) || !call_can_write(c))
+	if (!webhooks_find(c, &hook) || !call_can_write(c))
 		return;
-	data = hook_form_show(c->api, &hook);
+	data = show_limited(c->api, &hook, c->app.limited != 0);
 	r = directory_hook_remove(c->api->directory, &hook);
 	if (r < 0) {
 		json_decref(data);

@@ -13,4 +13,7 @@ void webhooks_get(struct call *c);
 void webhooks_update(struct call *c);
 void webhooks_delete(struct call *c);
 
+/* The record of the path. False after the call was answered. */
+bool webhooks_find(struct call *c, struct directory_hook *ret);
+
 #endif

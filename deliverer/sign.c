@@ -10,12 +10,14 @@
 #define PREFIX_LEN (sizeof(PREFIX) - 1)
 
 /* An opened secret. One allocation each: sealed bytes, then the secret, then
- * the Standard Webhooks key where it is another one. */
+ * the Standard Webhooks key where it is another one, then that of the secret
+ * before, absent when there is none. */
 struct opened {
 	uint32_t app;
 	struct slice sealed;
 	struct slice secret;
 	struct slice standard;
+	struct slice before;
 	size_t size;
 	uint8_t bytes[];
 };
@@ -25,6 +27,7 @@ struct signer {
 	struct opened *cache[SIGN_CACHE];
 	struct buf secret;   /* scratch; wiped after use */
 	struct buf standard; /* likewise */
+	struct buf before;   /* likewise */
 };
 
 static void
@@ -54,6 +57,7 @@ signer_new(const struct seal *seal)
 	s->seal = *seal;
 	buf_init(&s->secret, SEAL_SECRET_MAX + 1);
 	buf_init(&s->standard, SEAL_SECRET_MAX + 1);
+	buf_init(&s->before, SEAL_SECRET_MAX + 1);
 	return s;
 }
 
@@ -68,6 +72,8 @@ signer_free(struct signer *s)
 	buf_done(&s->secret);
 	wipe(&s->standard);
 	buf_done(&s->standard);
+	wipe(&s->before);
+	buf_done(&s->before);
 	explicit_bzero(s, sizeof(*s));
 	free(s);
 }
@@ -92,10 +98,10 @@ keep(uint8_t *at, struct slice from, struct slice *ret)
 }
 
 static struct opened *
-opened_new(
-    const struct sign_input *in, struct slice secret, struct slice standard)
+opened_new(const struct sign_input *in, struct slice secret,
+    struct slice standard, struct slice before)
 {
-	size_t size = in->sealed.len + secret.len + standard.len;
+	size_t size = in->sealed.len + secret.len + standard.len + before.len;
 	struct opened *o = malloc(sizeof(*o) + size);
 	uint8_t *at;
 
@@ -105,17 +111,37 @@ opened_new(
 	o->size = size;
 	at = keep(o->bytes, in->sealed, &o->sealed);
 	at = keep(at, secret, &o->secret);
-	(void)keep(at, standard, &o->standard);
+	at = keep(at, standard, &o->standard);
+	(void)keep(at, before, &o->before);
 	if (standard.data == NULL)
 		o->standard = o->secret;
+	if (before.data == NULL)
+		o->before = before;
 	return o;
+}
+
+/* The Standard Webhooks key, where it is not the secret itself: in out. */
+static struct slice
+standard_key(struct slice secret, struct buf *out)
+{
+	struct slice text;
+
+	if (secret.len <= PREFIX_LEN ||
+	    memcmp(secret.data, PREFIX, PREFIX_LEN) != 0)
+		return (struct slice){ NULL, 0 };
+	text =
+	    (struct slice){ secret.data + PREFIX_LEN, secret.len - PREFIX_LEN };
+	buf_clear(out);
+	return crypto_unbase64(text, out) == 0 ? buf_slice(out)
+					       : (struct slice){ NULL, 0 };
 }
 
 static int
 open_secret(struct signer *s, const struct sign_input *in, struct opened **ret)
 {
 	char what[32];
-	struct slice secret, standard = { NULL, 0 };
+	struct slice secret, before = { NULL, 0 }, key;
+	const uint8_t *end;
 	int r;
 
 	(void)snprintf(what, sizeof(what), "secret:%" PRIu32, in->app);
@@ -123,15 +149,17 @@ open_secret(struct signer *s, const struct sign_input *in, struct opened **ret)
 	if (r < 0)
 		return r;
 	secret = buf_slice(&s->secret);
-	if (secret.len > PREFIX_LEN &&
-	    !memcmp(secret.data, PREFIX, PREFIX_LEN)) {
-		struct slice text = { secret.data + PREFIX_LEN,
-			secret.len - PREFIX_LEN };
-
-		if (crypto_unbase64(text, &s->standard) == 0)
-			standard = buf_slice(&s->standard);
+	end = secret.len == 0 ? NULL : memchr(secret.data, '\0', secret.len);
+	if (end != NULL) {
+		before = (struct slice){ end + 1,
+			(size_t)(secret.data + secret.len - end) - 1 };
+		secret.len = (size_t)(end - secret.data);
+		key = standard_key(before, &s->before);
+		if (key.data != NULL)
+			before = key;
 	}
-	*ret = opened_new(in, secret, standard);
+	*ret =
+	    opened_new(in, secret, standard_key(secret, &s->standard), before);
 	return *ret == NULL ? -ENOMEM : 0;
 }
 
@@ -153,6 +181,7 @@ find_secret(
 	r = open_secret(s, in, &fresh);
 	wipe(&s->secret);
 	wipe(&s->standard);
+	wipe(&s->before);
 	if (r < 0)
 		return r;
 	opened_free(*at);
@@ -161,24 +190,37 @@ find_secret(
 	return 0;
 }
 
+/* Appends "v1,BASE64" of the parts. */
+static int
+add_signature(struct slice key, const struct slice parts[3], struct buf *out)
+{
+	uint8_t mac[CRYPTO_HASH_SIZE];
+	int r;
+
+	crypto_hmac(key, parts, 3, mac);
+	r = buf_add_text(out, "v1,");
+	return r < 0 ? r
+		     : crypto_base64((struct slice){ mac, sizeof(mac) }, out);
+}
+
 static int
 standard_signature(struct signer *s, const struct opened *o,
     const struct sign_input *in, char text[SIGN_STANDARD_SIZE])
 {
 	char stamp[24];
-	uint8_t mac[CRYPTO_HASH_SIZE];
 	struct slice parts[3] = { in->id, { (const uint8_t *)stamp, 0 },
 		in->body };
 	int r;
 
 	parts[1].len = (size_t)snprintf(
 	    stamp, sizeof(stamp), ".%" PRIu64 ".", in->timestamp);
-	crypto_hmac(o->standard, parts, 3, mac);
 	buf_clear(&s->standard);
-	r = buf_add_text(&s->standard, "v1,");
-	if (r == 0)
-		r = crypto_base64(
-		    (struct slice){ mac, sizeof(mac) }, &s->standard);
+	r = add_signature(o->standard, parts, &s->standard);
+	if (r == 0 && o->before.data != NULL) {
+		r = buf_add(&s->standard, " ", 1);
+		if (r == 0)
+			r = add_signature(o->before, parts, &s->standard);
+	}
 	if (r == 0)
 		r = slice_copy(
 		    buf_slice(&s->standard), text, SIGN_STANDARD_SIZE);

@@ -7,6 +7,9 @@
  * "ID.TIMESTAMP.BODY", under the decoded part of a secret that starts with
  * whsec_, else under the same bytes.
  *
+ * While a secret is being rotated the one before comes behind it, after a NUL:
+ * webhook-signature then has a second signature, under that one.
+ *
  * A signer opens sealed secrets and remembers the last SIGN_CACHE of them; one
  * per thread. What it forgets is wiped.
  */
@@ -21,7 +24,8 @@
 #include "common/seal.h"
 
 #define SIGN_CACHE 512 /* opened secrets, a few hundred bytes each */
-#define SIGN_STANDARD_SIZE (3 + 44 + 1) /* "v1,", base64 of 32 bytes, NUL */
+/* "v1," and base64 of 32 bytes, twice with a blank between, NUL */
+#define SIGN_STANDARD_SIZE (2 * (3 + 44) + 1 + 1)
 
 struct signer;
 

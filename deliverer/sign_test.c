@@ -175,11 +175,47 @@ test_cache_overflows(void **state)
 	signer_free(s);
 }
 
+/* While a secret is rotated the one before signs too, and only there. */
+static void
+test_two_secrets(void **state)
+{
+	static const char both[] = "new secret\0sk_live_test";
+	struct sign_input in = { .app = 1,
+		.id = slice_text("id1"),
+		.timestamp = 1700000000,
+		.body = slice_text("{}") };
+	struct sign_result got, fresh, before;
+	struct signer *s = signer_new(&seal);
+	char wanted[SIGN_STANDARD_SIZE];
+	struct buf sealed;
+
+	(void)state;
+	sign_with(s, "new secret", in, &fresh);
+	sign_with(s, "sk_live_test", in, &before);
+	buf_init(&sealed, 8192);
+	assert_int_equal(
+	    seal_close(&seal, "secret:1",
+		(struct slice){ (const uint8_t *)both, sizeof(both) - 1 },
+		&sealed),
+	    0);
+	in.sealed = buf_slice(&sealed);
+	for (int i = 0; i < 2; i++) { /* opened, then remembered */
+		assert_int_equal(sign_body(s, &in, &got), 0);
+		assert_string_equal(got.apideck, fresh.apideck);
+		(void)snprintf(wanted, sizeof(wanted), "%s %s", fresh.standard,
+		    before.standard);
+		assert_string_equal(got.standard, wanted);
+	}
+	buf_done(&sealed);
+	signer_free(s);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_apideck_vectors),
+		cmocka_unit_test(test_two_secrets),
 		cmocka_unit_test(test_standard_vector),
 		cmocka_unit_test(test_false_prefix),
 		cmocka_unit_test(test_foreign_secrets_are_refused),

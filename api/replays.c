@@ -1,0 +1,157 @@
+#include "api/replays.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/form.h"
+#include "api/webhooks.h"
+#include "common/clock.h"
+#include "common/log.h"
+
+#define TIME_TEXT 40
+
+static bool
+starts_with(struct slice text, const char *word)
+{
+	return text.len >= strlen(word) &&
+	       memcmp(text.data, word, strlen(word)) == 0;
+}
+
+static void
+fail(struct call *c, struct slice error)
+{
+	if (starts_with(error, "unknown"))
+		call_not_found(c, "log", c->id);
+	else if (starts_with(error, "live"))
+		call_fail_text(c, HTTP_E_STATE,
+		    "The delivery is not finished, so it cannot be sent "
+		    "again.");
+	else
+		call_fail_text(
+		    c, HTTP_E_UNAVAILABLE, "The event store could not do it.");
+}
+
+static void
+on_answer(struct ask *ask, const struct msg *answer)
+{
+	struct call *c =
+	    (struct call *)((char *)ask - offsetof(struct call, ask));
+	char job[ID_TEXT_SIZE];
+
+	c->asking = false;
+	ask_done(ask);
+	if (answer == NULL || answer->type != MSG_PAGE) {
+		call_fail_text(c, HTTP_E_UNAVAILABLE,
+		    "The event store did not answer in time.");
+	} else if (answer->error.data != NULL) {
+		fail(c, answer->error);
+	} else {
+		id_text(*(const struct id *)c->kept, job);
+		call_data(c, 200,
+		    json_pack("{s:s,s:I}", "id", job, "count",
+			(json_int_t)answer->count));
+	}
+}
+
+static void
+ask(struct call *c, struct msg *replay)
+{
+	struct id *job = malloc(sizeof(*job));
+	int r = -ENOMEM;
+
+	c->kept = job;
+	if (job != NULL) {
+		*job = id_make(&c->api->ids);
+		replay->type = MSG_REPLAY;
+		replay->app = c->app.app;
+		replay->job = id_slice(job);
+		c->ask.done = on_answer;
+		r = asks_send(c->api->asks, c->api->loggers, &c->ask, replay,
+		    ASKS_QUERY_MS);
+		if (r < 0)
+			ask_done(&c->ask);
+	}
+	if (r < 0) {
+		call_error(c, r);
+		return;
+	}
+	c->asking = true;
+	link_flush(c->api->loggers);
+}
+
+void
+replays_log(struct call *c)
+{
+	struct msg replay = { .type = MSG_REPLAY };
+	struct id delivery;
+
+	if (id_parse(slice_text(c->id), &delivery) < 0) {
+		call_not_found(c, "log", c->id);
+		return;
+	}
+	replay.delivery = id_slice(&delivery);
+	ask(c, &replay);
+}
+
+static void
+read_time(struct form *f, const char *name, uint64_t *ret_ms)
+{
+	char text[TIME_TEXT + 1];
+
+	if (form_text(f, name, FORM_OPTIONAL, 1, text, sizeof(text)) &&
+	    clock_parse(slice_text(text), ret_ms) < 0)
+		form_complain(
+		    f, name, "must be a time like 2021-10-01T03:14:55.419Z");
+}
+
+static void
+read_state(struct form *f, uint64_t *ret)
+{
+	static const struct {
+		const char *name;
+		enum msg_state state;
+	} states[] = {
+		{ "failed", MSG_STATE_FAILED },
+		{ "held", MSG_STATE_HELD },
+		{ "delivered", MSG_STATE_DELIVERED },
+	};
+	char text[DIRECTORY_WORD_TEXT + 1];
+
+	if (!form_text(f, "state", FORM_OPTIONAL, 1, text, sizeof(text)))
+		return;
+	for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++)
+		if (strcmp(text, states[i].name) == 0)
+			*ret = states[i].state;
+	if (*ret == MSG_STATE_NONE)
+		form_complain(f, "state", "must be failed, held or delivered");
+}
+
+void
+replays_webhook(struct call *c)
+{
+	struct msg replay = { .type = MSG_REPLAY };
+	struct directory_hook hook;
+	json_t *detail;
+	struct form f;
+
+	c->body = http_body(c->request).len > 0 ? call_body(c) : json_object();
+	if (c->body == NULL)
+		return;
+	form_init(&f, c->body, false);
+	read_time(&f, "start_date", &replay.from_ms);
+	read_time(&f, "end_date", &replay.to_ms);
+	read_state(&f, &replay.state);
+	if (replay.to_ms != 0 && replay.to_ms < replay.from_ms)
+		form_complain(&f, "end_date", "must not be before start_date");
+	detail = form_end(&f);
+	if (detail != NULL) {
+		call_fail(c, HTTP_E_VALIDATION, NULL, detail);
+		return;
+	}
+	if (!webhooks_find(c, &hook))
+		return;
+	replay.subscription = hook.subscription;
+	ask(c, &replay);
+}

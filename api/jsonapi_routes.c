@@ -8,7 +8,8 @@
 #include "api/jsonapi_login.h"
 #include "api/jsonapi_webhooks.h"
 
-/* "{id}" at the end stands for one segment. The first that fits counts. */
+/* "{id}" at the end stands for one segment. Rows of one path stand together;
+ * the first path that fits counts. */
 static const struct route {
 	const char *method;
 	const char *path;
@@ -60,24 +61,28 @@ jsonapi_routes_own(const char *path)
 	return strncmp(path, JSONAPI_ROOT, strlen(JSONAPI_ROOT)) == 0;
 }
 
+/* A path that is a route by itself ("events") is no id of another. */
+static bool
+goes_on(const struct route *before, const struct route *r)
+{
+	return before == NULL || strcmp(before->path, r->path) == 0;
+}
+
 static void
 refuse(struct call *c)
 {
 	char allow[64] = "", id[LIMIT_ID_TEXT + 1];
-	const char *pattern = NULL;
+	const struct route *before = NULL;
 	size_t len = 0;
 
-	for (size_t i = 0; i < ROUTES; i++) {
+	for (size_t i = 0; i < ROUTES && goes_on(before, &routes[i]); i++) {
 		if (!matches(routes[i].path, http_path(c->request), id))
 			continue;
-		/* "events" is no id. */
-		if (pattern != NULL && strcmp(pattern, routes[i].path) != 0)
-			break;
-		pattern = routes[i].path;
+		before = &routes[i];
 		len += (size_t)snprintf(allow + len, sizeof(allow) - len,
 		    "%s%s", len > 0 ? ", " : "", routes[i].method);
 	}
-	if (pattern == NULL) {
+	if (before == NULL) {
 		call_fail_text(c, HTTP_E_NOT_FOUND, "There is no such route.");
 		return;
 	}
@@ -90,13 +95,16 @@ void
 jsonapi_routes_handle(struct call *c)
 {
 	const char *method = http_method(c->request);
+	const struct route *before = NULL;
 
 	c->face = &jsonapi_face;
 	if (strcmp(method, "HEAD") == 0)
 		method = "GET";
-	for (size_t i = 0; i < ROUTES; i++) {
-		if (!matches(routes[i].path, http_path(c->request), c->id) ||
-		    strcmp(routes[i].method, method) != 0)
+	for (size_t i = 0; i < ROUTES && goes_on(before, &routes[i]); i++) {
+		if (!matches(routes[i].path, http_path(c->request), c->id))
+			continue;
+		before = &routes[i];
+		if (strcmp(routes[i].method, method) != 0)
 			continue;
 		if (routes[i].is_open || jsonapi_login_check(c))
 			routes[i].handler(c);

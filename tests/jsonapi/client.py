@@ -3,6 +3,8 @@ import json
 
 import requests
 
+from harness import openapi
+
 MEDIA = "application/vnd.api+json"
 TYPE = "notification/webhooks"
 PATH = "/api/v3/notification/webhooks"
@@ -25,6 +27,7 @@ class Client:
         )
         if answer.status_code != 204:
             assert answer.headers["content-type"] == MEDIA, answer.text
+        openapi.check(answer)
         return answer
 
     def list(self, **params):

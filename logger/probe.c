@@ -50,11 +50,12 @@ answer(struct logger *l, struct probe *probe, struct msg *probed)
 	unlink_probe(l, probe);
 }
 
+/* No verdict: it says nothing about the URL. */
 static void
 fail(struct logger *l, struct probe *probe, const char *error)
 {
 	struct msg m = { .type = MSG_PROBED,
-		.verdict = MSG_VERDICT_GIVE_UP,
+		.verdict = MSG_VERDICT_NONE,
 		.error = slice_text(error) };
 
 	answer(l, probe, &m);

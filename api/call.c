@@ -35,6 +35,7 @@ call_free(struct call *c)
 	}
 	json_decref(c->data);
 	json_decref(c->body);
+	json_decref(c->raw);
 	free(c->kept);
 	free(c);
 }
@@ -91,9 +92,24 @@ call_reply(
 	call_free(c);
 }
 
+bool
+call_wants_raw(const struct call *c)
+{
+	const char *query = http_query(c->request, "raw");
+	const char *header = http_header(c->request, "x-apideck-raw");
+
+	if (query != NULL)
+		return strcmp(query, "true") == 0;
+	return header != NULL && header[0] != '\0' &&
+	       strcasecmp(header, "false") != 0;
+}
+
 void
 call_envelope(struct call *c, unsigned status, json_t *envelope)
 {
+	if (envelope != NULL && c->face == NULL && call_wants_raw(c))
+		(void)json_object_set_new(envelope, "_raw",
+		    c->raw != NULL ? json_incref(c->raw) : json_object());
 	if (envelope == NULL)
 		call_fail(c, HTTP_E_INTERNAL, NULL, NULL);
 	else

@@ -46,6 +46,7 @@ struct call {
 	bool asking;
 	void (*validated)(struct call *c, bool right, const char *why);
 	json_t *body; /* of a request that goes on later */
+	json_t *raw;  /* what `_raw` of the answer is; NULL: {} */
 	void *kept;   /* the handler's own, freed with free() at the end */
 };
 
@@ -60,6 +61,8 @@ void call_reply(
 /* {"status_code", "status", "data"}, or what the face makes of it; takes data.
  */
 void call_data(struct call *c, unsigned status, json_t *data);
+/* ?raw=true or an x-apideck-raw header: the answer has `_raw`. */
+bool call_wants_raw(const struct call *c);
 /* A whole envelope; takes it. */
 void call_envelope(struct call *c, unsigned status, json_t *envelope);
 json_t *call_make_envelope(unsigned status, json_t *data);

@@ -6,6 +6,8 @@
 
 #include "api/directory.h"
 #include "api/open.h"
+#include "common/clock.h"
+#include "common/config.h"
 #include "common/log.h"
 
 #define KEY_MIN 8
@@ -14,10 +16,18 @@ const char command_help[] =
     "       sluice-api app create --id ID [--name NAME] [--key KEY]\n"
     "           makes an application and prints its API key, once\n"
     "       sluice-api app list\n"
-    "           prints the applications\n";
+    "           prints the applications\n"
+    "       sluice-api app set --id ID [--quota EVENTS] [--rate REQUESTS]\n"
+    "           events a month, requests a second; 0 is no limit\n"
+    "       sluice-api key create --app ID [--key KEY]\n"
+    "           prints a new API key, once\n"
+    "       sluice-api key list --app ID\n"
+    "       sluice-api key remove --app ID --id KEY_ID\n"
+    "       sluice-api key sign --app ID --id KEY_ID\n"
+    "           lets this key sign deliveries, and no other\n";
 
 struct arguments {
-	const char *id, *name, *key;
+	const char *id, *name, *key, *app, *quota, *rate;
 };
 
 /* `--id ID` and `--id=ID`. */
@@ -31,15 +41,19 @@ read_arguments(struct arguments *a, int argc, char **argv)
 		{ "--id", &a->id },
 		{ "--name", &a->name },
 		{ "--key", &a->key },
+		{ "--app", &a->app },
+		{ "--quota", &a->quota },
+		{ "--rate", &a->rate },
 	};
+	const size_t count = sizeof(options) / sizeof(*options);
 
 	for (int i = 0; i < argc; i++) {
 		struct slice name = { (const uint8_t *)argv[i],
 			strcspn(argv[i], "=") };
 		size_t n = 0;
-		while (n < 3 && !slice_is(name, options[n].name))
+		while (n < count && !slice_is(name, options[n].name))
 			n++;
-		if (n == 3) {
+		if (n == count) {
 			log_error("%s: unknown argument", argv[i]);
 			return -EINVAL;
 		}
@@ -142,20 +156,195 @@ list(struct directory *d)
 	return r < 0 || fflush(stdout) != 0 ? 1 : 0;
 }
 
+/* ---- an application's limits, and its keys ---------------------------- */
+
+static bool
+find_app(struct directory *d, const char *id, struct directory_app *app)
+{
+	int r = id == NULL ? -EINVAL : directory_app_get(d, id, app);
+
+	if (r < 0)
+		log_error("application %s: %s", id == NULL ? "?" : id,
+		    r == -ENOENT ? "there is none" : strerror(-r));
+	return r == 0;
+}
+
+static bool
+read_limit(const char *name, const char *text, uint64_t max, uint64_t *ret)
+{
+	if (text == NULL ||
+	    (config_parse_number(slice_text(text), ret) == 0 && *ret <= max))
+		return true;
+	log_error("%s: %s is no number", name, text);
+	return false;
+}
+
+static int
+set(struct directory *d, int argc, char **argv)
+{
+	struct arguments a = { 0 };
+	struct directory_app app;
+	int r;
+
+	if (read_arguments(&a, argc, argv) < 0)
+		return 2;
+	if (!find_app(d, a.id, &app))
+		return 1;
+	if (!read_limit("--quota", a.quota, INT64_MAX, &app.quota) ||
+	    !read_limit("--rate", a.rate, UINT32_MAX, &app.rate))
+		return 2;
+	r = directory_app_set(d, &app);
+	if (r < 0)
+		log_error("cannot set: %s", strerror(-r));
+	return r < 0 ? 1 : 0;
+}
+
+static int
+key_create(struct directory *d, const struct directory_app *app,
+    const struct arguments *a)
+{
+	struct directory_key key;
+	uint64_t number;
+	struct buf text;
+	int r, status = 1;
+
+	if (a->key != NULL && !is_key(a->key)) {
+		log_error("--key must be %d to %d printable ASCII characters "
+			  "without blanks",
+		    KEY_MIN, SEAL_SECRET_MAX);
+		return 2;
+	}
+	buf_init(&text, SEAL_SECRET_MAX);
+	r = directory_key_add(
+	    d, app->app, slice_text(a->key), &text, &key, &number);
+	if (r == -EEXIST || r == -E2BIG)
+		log_error(r == -EEXIST ? "the key is in use"
+				       : "the application has too many keys");
+	else if (r < 0)
+		log_error("cannot make a key: %s", strerror(-r));
+	else if (printf("%.*s\n", (int)text.len, (const char *)text.data) > 0 &&
+		 fflush(stdout) == 0)
+		status = 0;
+	buf_done(&text);
+	return status;
+}
+
+static void
+print_key(void *arg, const struct directory_key *key)
+{
+	char at[CLOCK_TEXT_SIZE];
+
+	(void)arg;
+	clock_text(key->created_ms, at);
+	printf("%s\t%s\t%s\n", key->id, key->signing ? "signing" : "-", at);
+}
+
+static int
+key_list(struct directory *d, const struct directory_app *app,
+    const struct arguments *a)
+{
+	int r = directory_key_each(d, app->app, print_key, NULL);
+
+	(void)a;
+	if (r < 0)
+		log_error("cannot list keys: %s", strerror(-r));
+	return r < 0 || fflush(stdout) != 0 ? 1 : 0;
+}
+
+static int
+report_key(const char *id, int r)
+{
+	if (r == -ENOENT)
+		log_error("there is no key %s", id);
+	else if (r == -EPERM)
+		log_error(
+		    "key %s signs deliveries: let another one sign first", id);
+	else if (r < 0)
+		log_error("key %s: %s", id, strerror(-r));
+	return r < 0 ? 1 : 0;
+}
+
+static int
+key_remove(struct directory *d, const struct directory_app *app,
+    const struct arguments *a)
+{
+	const char *id = a->id != NULL ? a->id : "";
+	uint64_t number;
+
+	return report_key(id, directory_key_remove(d, app->app, id, &number));
+}
+
+static int
+key_sign(struct directory *d, const struct directory_app *app,
+    const struct arguments *a)
+{
+	const char *id = a->id != NULL ? a->id : "";
+	uint64_t number;
+
+	return report_key(id, directory_key_sign(d, app->app, id, &number));
+}
+
+static const struct key_verb {
+	const char *name;
+	int (*run)(struct directory *d, const struct directory_app *app,
+	    const struct arguments *a);
+} key_verbs[] = {
+	{ "create", key_create },
+	{ "list", key_list },
+	{ "remove", key_remove },
+	{ "sign", key_sign },
+};
+
+#define KEY_VERBS (sizeof(key_verbs) / sizeof(*key_verbs))
+
+static int
+run_key(struct directory *d, const struct key_verb *verb, int argc, char **argv)
+{
+	struct arguments a = { 0 };
+	struct directory_app app;
+
+	if (read_arguments(&a, argc, argv) < 0)
+		return 2;
+	return find_app(d, a.app, &app) ? verb->run(d, &app, &a) : 1;
+}
+
+static int
+run_app(struct directory *d, int argc, char **argv)
+{
+	if (strcmp(argv[1], "create") == 0)
+		return create(d, argc - 2, argv + 2);
+	if (strcmp(argv[1], "set") == 0)
+		return set(d, argc - 2, argv + 2);
+	return list(d);
+}
+
+static bool
+is_app(int argc, char **argv)
+{
+	return strcmp(argv[0], "app") == 0 &&
+	       (strcmp(argv[1], "create") == 0 || strcmp(argv[1], "set") == 0 ||
+		   (argc == 2 && strcmp(argv[1], "list") == 0));
+}
+
 int
 command_run(const struct config *config, int argc, char **argv)
 {
-	bool is_create = argc >= 2 && strcmp(argv[1], "create") == 0;
-	bool is_list = argc == 2 && strcmp(argv[1], "list") == 0;
+	const struct key_verb *verb = NULL;
 	struct directory *d = NULL;
 	struct seal seal;
 	int status = 1;
 
-	if (argc < 1 || strcmp(argv[0], "app") != 0 || (!is_create && !is_list))
+	if (argc < 2)
+		return -1;
+	for (size_t i = 0; strcmp(argv[0], "key") == 0 && i < KEY_VERBS; i++)
+		if (strcmp(argv[1], key_verbs[i].name) == 0)
+			verb = &key_verbs[i];
+	if (verb == NULL && !is_app(argc, argv))
 		return -1;
 	if (open_seal(config, &seal) == 0 &&
 	    open_directory(config, &seal, false, &d) == 0)
-		status = is_create ? create(d, argc - 2, argv + 2) : list(d);
+		status = verb != NULL ? run_key(d, verb, argc - 2, argv + 2)
+				      : run_app(d, argc, argv);
 	directory_close(d);
 	return status;
 }

@@ -43,8 +43,9 @@ struct directory_app {
 	uint32_t app;
 	char id[LIMIT_ID_TEXT + 1];
 	char name[LIMIT_NAME_TEXT + 1];
-	uint64_t quota;	  /* events a month; 0: no limit */
-	uint64_t rate;	  /* requests a second; 0: no limit */
+	uint64_t quota;	       /* events a month; 0: no limit */
+	uint64_t quota_number; /* of the last change of the quota */
+	uint64_t rate;	       /* requests a second; 0: no limit */
 	uint64_t limited; /* month (directory_month()) whose quota is used up */
 	uint64_t number;
 	uint64_t created_ms;

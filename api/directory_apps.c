@@ -11,7 +11,7 @@
 #define ID_LETTERS 24
 #define COLUMNS                                                  \
 	"a.app, a.id, a.name, a.number, a.created_ms, a.quota, " \
-	"a.rate, a.limited, a.updated_ms"
+	"a.rate, a.limited, a.updated_ms, a.quota_number"
 
 static int
 insert_app(struct directory *d, const char *id, const char *name, uint32_t *ret)
@@ -315,6 +315,8 @@ directory_app_set(struct directory *d, struct directory_app *app)
 	r = sql_prepare(d,
 	    "UPDATE apps SET number = ?1, updated_ms = ?2,"
 	    " limited = CASE WHEN quota = ?3 THEN limited ELSE 0 END,"
+	    " quota_number ="
+	    " CASE WHEN quota = ?3 THEN quota_number ELSE ?1 END,"
 	    " quota = ?3, rate = ?4 WHERE app = ?5",
 	    &s);
 	if (r == 0) {
@@ -373,6 +375,7 @@ read_app(sqlite3_stmt *s, struct directory_app *ret)
 	ret->rate = sql_column_number(s, 6);
 	ret->limited = sql_column_number(s, 7);
 	ret->updated_ms = sql_column_number(s, 8);
+	ret->quota_number = sql_column_number(s, 9);
 	return r;
 }
 

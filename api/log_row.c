@@ -111,3 +111,38 @@ log_row_show(struct api *api, const char *application_id, const struct msg *row)
 	json_object_set_new(log, "attempts", show_attempts(row));
 	return log;
 }
+
+static json_t *
+raw_attempt(const struct msg *row, const struct msg *attempt)
+{
+	/* Signatures are as good as secrets for who has the body. */
+	json_t *headers =
+	    json_pack("{s:s,s:o,s:s,s:s}", "content-type", "application/json",
+		"x-apideck-event-type", call_text(row->event_type),
+		"x-apideck-signature", "***", "webhook-signature", "***");
+	json_t *response = json_pack("{s:I,s:o}", "status_code",
+	    (json_int_t)attempt->status, "body", call_text(attempt->response));
+
+	set_text(response, "error", attempt->error);
+	return json_pack("{s:I,s:o,s:{s:s,s:o,s:o,s:o},s:o}",
+	    "execution_attempt", (json_int_t)attempt->attempt, "timestamp",
+	    call_time(attempt->at_ms), "request", "method", "POST", "url",
+	    call_text(row->url), "headers", headers, "body",
+	    log_row_body(row, attempt->attempt), "response", response);
+}
+
+json_t *
+log_row_raw(const struct msg *row)
+{
+	struct msg_list list = row->attempts;
+	json_t *array = json_array();
+	char text[ID_TEXT_SIZE] = "";
+	struct msg attempt;
+	struct id id;
+
+	while (msg_next(&list, MSG_ATTEMPT, &attempt))
+		(void)json_array_append_new(array, raw_attempt(row, &attempt));
+	if (id_from(row->delivery, &id) == 0)
+		id_text(id, text);
+	return json_pack("{s:s,s:o}", "id", text, "attempts", array);
+}

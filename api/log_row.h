@@ -16,4 +16,7 @@ json_t *log_row_service(struct api *api, const struct msg *row);
 /* The body as it was sent with that attempt number. */
 json_t *log_row_body(const struct msg *row, uint64_t attempt);
 
+/* The requests and answers of its attempts, as far as they are kept. */
+json_t *log_row_raw(const struct msg *row);
+
 #endif

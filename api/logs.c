@@ -7,12 +7,19 @@
 static json_t *
 show(struct call *c, struct msg_list rows)
 {
-	json_t *data = json_array();
+	json_t *data = json_array(), *raw = NULL;
 	struct msg row;
 
-	while (msg_next(&rows, MSG_ROW, &row))
+	if (call_wants_raw(c))
+		raw = json_array();
+	while (msg_next(&rows, MSG_ROW, &row)) {
 		(void)json_array_append_new(
 		    data, log_row_show(c->api, c->app.id, &row));
+		if (raw != NULL)
+			(void)json_array_append_new(raw, log_row_raw(&row));
+	}
+	if (raw != NULL)
+		c->raw = json_pack("{s:o}", "logs", raw);
 	if (data == NULL)
 		call_fail(c, HTTP_E_INTERNAL, NULL, NULL);
 	return data;

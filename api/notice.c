@@ -19,8 +19,8 @@ published_reason(struct slice reason)
 	return "retry_limit";
 }
 
-/* Of a whole application: its quota is used up. Raising it since is the answer
- * to what the notice knew. */
+/* Of a whole application: its quota is used up. One that knew an earlier quota
+ * undoes nothing. */
 static int
 apply_limit(struct directory *d, const struct msg *notice, bool *ret_changed)
 {
@@ -29,7 +29,9 @@ apply_limit(struct directory *d, const struct msg *notice, bool *ret_changed)
 	int r;
 
 	r = directory_app_find(d, (uint32_t)notice->app, &app);
-	if (r == -ENOENT || (r == 0 && app.number > notice->number))
+	if (r == -ENOENT || (r == 0 && app.quota_number > notice->number))
+		return 0;
+	if (r == 0 && app.limited == directory_month(now_ms))
 		return 0;
 	if (r == 0)
 		r = directory_app_limit(

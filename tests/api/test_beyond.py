@@ -3,7 +3,9 @@ limits. Against the five processes."""
 import base64
 import hashlib
 import hmac
+import subprocess
 
+from harness.stack import BUILD
 from harness.wait import wait_until
 
 EVENT = {"event_type": "crm.lead.created", "entity_id": "e-1", "entity_type": "lead"}
@@ -27,6 +29,17 @@ def standard_of(secret, delivery):
     h = delivery.headers
     text = f"{h['webhook-id']}.{h['webhook-timestamp']}.".encode() + delivery.body
     return "v1," + base64.b64encode(hmac.new(key, text, hashlib.sha256).digest()).decode()
+
+
+def run_api(stack, *arguments):
+    return subprocess.run(
+        [f"{BUILD}/bin/sluice-api", *arguments],
+        env={**stack["api"].environment, "SLUICE_INSTANCE": "cli"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
 
 
 def test_settings_of_a_webhook(stack, receiver):
@@ -166,3 +179,52 @@ def test_keys_one_of_which_signs(stack, receiver):
     assert gone.status_code == 200 and gone.json()["data"]["id"] == first["id"]
     error(app.call("GET", "/webhook/keys"), 401, "UnauthorizedError")
     assert app.publish({**EVENT, "entity_id": "e-3"}).status_code == 401
+
+
+def test_keys_limits_and_applications_by_command(stack, receiver):
+    app = stack.app
+    listed = run_api(stack, "key", "list", "--app", app.id)
+    assert listed.returncode == 0, listed.stderr
+    ((first, mark, _),) = [l.split("\t") for l in listed.stdout.splitlines()]
+    assert mark == "signing"
+    made = run_api(stack, "key", "create", "--app", app.id, "--key", "sk_test_12345678")
+    assert made.returncode == 0 and made.stdout.split()[-1] == "sk_test_12345678"
+    second = next(
+        l.split("\t")[0]
+        for l in run_api(stack, "key", "list", "--app", app.id).stdout.splitlines()
+        if not l.startswith(first)
+    )
+    other = {"Authorization": "Bearer sk_test_12345678"}
+    wait_until(
+        lambda: app.call("GET", "/webhook/keys", headers=other).status_code == 200, 10
+    )
+    assert run_api(stack, "key", "remove", "--app", app.id, "--id", first).returncode == 1
+    assert run_api(stack, "key", "sign", "--app", app.id, "--id", second).returncode == 0
+    assert run_api(stack, "key", "remove", "--app", app.id, "--id", first).returncode == 0
+    app.session.headers.update(other)
+    assert run_api(stack, "app", "set", "--id", app.id, "--rate", "2").returncode == 0
+
+    def limited():
+        answers = [app.call("GET", "/webhook/keys") for _ in range(6)]
+        return [a for a in answers if a.status_code == 429]
+
+    answer = wait_until(limited, 10, "a 429")[0]
+    error(answer, 429, "ConnectorRateLimitError")
+    assert int(answer.headers["Retry-After"]) >= 1
+
+
+def test_raw_of_logs_has_the_attempts_without_secrets(stack, receiver):
+    app = stack.app
+    app.subscribe(receiver.url + "/hook")
+    app.publish(EVENT)
+    (got,) = receiver.wait_for(1)
+    wait_until(lambda: app.logs()[0]["success"], 10, "the log")
+    body = app.call("GET", "/webhook/logs", params={"raw": "true"}).json()
+    (log,) = body["_raw"]["logs"]
+    assert log["id"] == got.key
+    (attempt,) = log["attempts"]
+    assert attempt["request"]["body"] == got.body.decode()
+    assert attempt["request"]["headers"]["x-apideck-signature"] == "***"
+    assert attempt["request"]["url"] == receiver.url + "/hook"
+    assert attempt["response"]["status_code"] == 200
+    assert "_raw" not in app.call("GET", "/webhook/logs").json()

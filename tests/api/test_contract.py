@@ -1,4 +1,5 @@
 """The api process alone, between a client and a logger that the test plays."""
+import subprocess
 import time
 import uuid
 
@@ -7,7 +8,7 @@ import pytest
 import requests
 
 from harness import token
-from harness.stack import Stack
+from harness.stack import BUILD, Stack
 from harness.wait import wait_until
 from harness.wire import Peer, pack
 
@@ -50,7 +51,7 @@ class Logger:
             if self.probed:
                 self.asked.send(pack("PROBED", query=fields["query"], **self.probed))
             return
-        assert kind == "QUERY"
+        assert kind in ("QUERY", "REPLAY")
         self.questions.append(fields)
         if self.pages:
             page = self.pages.pop(0)
@@ -622,3 +623,78 @@ def test_garbage_on_the_link(alone, logger):
     assert bad in logger.follower.refused and worse in logger.follower.refused
     assert create(alone.app).status_code == 201
     assert isinstance(alone, Stack) and alone["api"].running
+
+
+def test_quota_used_up_is_402_until_it_is_raised(alone, logger):
+    app = alone.app
+    hook = create(app).json()["data"]
+    path = f"/webhook/webhooks/{hook['id']}"
+
+    def set_quota(events):
+        done = subprocess.run(
+            [f"{BUILD}/bin/sluice-api", "app", "set", "--id", app.id, "--quota", events],
+            env={**alone["api"].environment, "SLUICE_INSTANCE": "cli"},
+            timeout=30,
+            check=False,
+        )
+        assert done.returncode == 0
+
+    def entry():
+        return logger.changes()[-1]["entries"][0]
+
+    set_quota("2000")
+    wait_until(lambda: entry().get("quota") == 2000, 10, "the quota")
+    number = logger.changes()[-1]["number"]
+    whole = {"app": 1, "subscription": 0}
+    notice(logger, whole, number, "usage_limit")
+    wait_until(lambda: entry().get("reason") == "usage_limit", 10, "the limit")
+    body = error(create(app), 402, "RequestLimitError")
+    assert body["detail"] == "You have reached your limit of 2000"
+    data = app.call("GET", path).json()["data"]
+    assert (data["status"], data["disabled_reason"]) == ("disabled", "usage_limit")
+    error(app.call("PATCH", path, {"status": "enabled"}), 402, "RequestLimitError")
+    # Said again: nothing more happens. What is no enabling may be done.
+    before = len(logger.changes())
+    notice(logger, whole, number, "usage_limit")
+    assert len(logger.changes()) == before
+    assert app.call("PATCH", path, {"description": "x"}).status_code == 200
+
+    set_quota("3000")
+    wait_until(lambda: entry().get("quota") == 3000, 10, "the quota")
+    assert "reason" not in entry()
+    notice(logger, whole, number, "usage_limit")  # knew the quota before
+    data = app.call("GET", path).json()["data"]
+    assert (data["status"], data["disabled_reason"]) == ("enabled", "none")
+    assert create(app).status_code == 201
+
+
+def test_replays_are_asked_of_the_logger(alone, logger):
+    app = alone.app
+    hook = create(app).json()["data"]
+    log = str(uuid.uuid4())
+    path = f"/webhook/webhooks/{hook['id']}/replay"
+    logger.pages = [{"count": 7}, {"count": 1}, {"error": "unknown"}, {"error": "live: due"}]
+    body = {"start_date": "2024-01-01T00:00:00.000Z", "state": "held"}
+    done = app.call("POST", path, body).json()["data"]
+    assert done["count"] == 7
+    asked = logger.questions[-1]
+    assert str(uuid.UUID(bytes=asked["job"])) == done["id"]
+    assert asked["from_ms"] == 1704067200000 and asked["state"] == 5
+    one = f"/webhook/logs/{log}/replay"
+    assert app.call("POST", one).json()["data"]["count"] == 1
+    assert logger.questions[-1]["delivery"] == uuid.UUID(log).bytes
+    error(app.call("POST", one), 404, "EntityNotFoundError")
+    error(app.call("POST", one), 422, "InvalidStateError")
+    error(app.call("POST", path, {"state": "due"}), 400, "RequestValidationError")
+    late = {"start_date": "2024-01-02T00:00:00Z", "end_date": "2024-01-01T00:00:00Z"}
+    error(app.call("POST", path, late), 400, "RequestValidationError")
+    error(app.call("POST", "/webhook/logs/no-id/replay"), 404, "EntityNotFoundError")
+
+
+def test_raw_is_empty_on_subscriptions_and_only_when_asked_for(alone, logger):
+    app = alone.app
+    path = f"/webhook/webhooks/{create(app).json()['data']['id']}"
+    assert "_raw" not in app.call("GET", path).json()
+    assert app.call("GET", path, params={"raw": "true"}).json()["_raw"] == {}
+    assert app.call("GET", path, headers={"x-apideck-raw": "true"}).json()["_raw"] == {}
+    assert app.call("GET", "/webhook/webhooks?raw=true").json()["_raw"] == {}

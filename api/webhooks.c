@@ -132,6 +132,13 @@ has_quota(struct call *c)
 	return false;
 }
 
+/* Enabling needs some, too. */
+static bool
+may_enable(struct call *c, const struct directory_hook *hook, unsigned changes)
+{
+	return (changes & HOOK_STATUS) == 0 || !hook->enabled || has_quota(c);
+}
+
 static void
 create(struct call *c, bool right, const char *why)
 {
@@ -218,9 +225,7 @@ webhooks_update(struct call *c)
 	else if (changes == 0)
 		call_data(
 		    c, 200, show_limited(c->api, &hook, c->app.limited != 0));
-	else if ((changes & HOOK_STATUS) != 0 && hook.enabled && !has_quota(c))
-		return;
-	else if (!call_can_write(c))
+	else if (!may_enable(c, &hook, changes) || !call_can_write(c))
 		return;
 	else if (changes & HOOK_URL)
 		validate_url(c, &hook, update);

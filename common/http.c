@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -75,6 +76,8 @@ struct http_request {
 	struct header *headers;
 	struct MHD_Response *response;
 	unsigned status;
+	bool is_ambiguous;
+	bool has_nul; /* "%00", which would end the texts of the request */
 	bool handed_over;
 	bool answered;
 	void *data;
@@ -192,13 +195,13 @@ on_request_line(void *cls, const char *uri, struct MHD_Connection *mhd)
 	struct http *h = cls;
 	struct http_request *r = calloc(1, sizeof(*r));
 
-	(void)uri;
 	if (r == NULL)
 		return NULL;
 	r->http = h;
 	r->mhd = mhd;
 	r->conn = conn_of(mhd);
 	r->id = id_make(&h->ids);
+	r->has_nul = strstr(uri, "%00") != NULL;
 	buf_init(&r->body, h->config.max_body);
 	if (r->conn != NULL) {
 		r->conn->started = true;
@@ -244,6 +247,31 @@ announces_too_much(const struct http_request *r)
 }
 
 static enum MHD_Result
+on_framing(
+    void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	unsigned *count = cls;
+
+	(void)kind;
+	(void)value;
+	*count += strcasecmp(name, "Content-Length") == 0 ||
+		  strcasecmp(name, "Transfer-Encoding") == 0;
+	return MHD_YES;
+}
+
+/* Where the body ends is said twice: whoever stands before us may have believed
+ * the other one. */
+static bool
+is_ambiguous(const struct http_request *r)
+{
+	unsigned count = 0;
+
+	(void)MHD_get_connection_values(
+	    r->mhd, MHD_HEADER_KIND, on_framing, &count);
+	return count > 1;
+}
+
+static enum MHD_Result
 queue(struct http_request *r)
 {
 	enum MHD_Result result = r->http->queue(r->mhd, r->status, r->response);
@@ -279,8 +307,15 @@ hand_over(struct http_request *r)
 	h->open++;
 	if (r->conn != NULL)
 		r->conn->waiting = true;
-	if (r->discarded > 0)
+	if (r->is_ambiguous) {
+		http_add_header(r, "Connection", "close");
+		http_fail_text(r, HTTP_E_VALIDATION,
+		    "The length of the body is given more than once.");
+	} else if (r->discarded > 0)
 		http_fail_text(r, HTTP_E_TOO_LARGE, "The body is too large.");
+	else if (r->has_nul)
+		http_fail_text(r, HTTP_E_VALIDATION,
+		    "Neither the path nor the query may hold a NUL.");
 	else
 		h->config.handler(h->config.arg, r);
 }
@@ -301,7 +336,8 @@ on_access(void *cls, struct MHD_Connection *mhd, const char *url,
 	if (r->method == NULL) { /* headers are there, the body is not */
 		r->method = method;
 		r->path = url;
-		if (!announces_too_much(r))
+		r->is_ambiguous = is_ambiguous(r);
+		if (!r->is_ambiguous && !announces_too_much(r))
 			return MHD_YES;
 		r->discarded = 1;
 		hand_over(r);

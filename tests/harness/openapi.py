@@ -9,6 +9,8 @@ import jsonschema
 
 from .paths import ROOT
 
+# What may be answered before anybody looks which operation it is.
+EARLY = ("400", "408", "413", "414", "431")
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -64,7 +66,10 @@ class Document:
             method = other[0].lower()
         method = "get" if method == "head" else method
         if method in item:
-            return item[method]["responses"]
+            # Under `_method` one process may not have what the other has.
+            early = EARLY + (("405",) if other else ())
+            early = {s: anything[s] for s in early if s in anything}
+            return {**early, **item[method]["responses"]}
         return {s: r for s, r in anything.items() if s != "500"}
 
     def check(self, method, url, status, headers, body):

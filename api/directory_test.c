@@ -154,6 +154,113 @@ count_hook(void *arg, const struct directory_hook *hook)
 	*n = hook->subscription;
 }
 
+/* url and description, in the order of a list, until there are enough. */
+struct listed {
+	char text[256];
+	unsigned left;
+};
+
+static bool
+note(void *arg, const struct directory_hook *h)
+{
+	struct listed *l = arg;
+	size_t len = strlen(l->text);
+
+	snprintf(l->text + len, sizeof(l->text) - len, "%s%s ", h->url,
+	    h->has_description ? h->description : "-");
+	return --l->left > 0;
+}
+
+static void
+test_hook_list(void **state)
+{
+	static const char *const urls[] = { "b", "a", "b", "a" };
+	static const char *const texts[] = { "1", "1", NULL, "2" };
+	struct directory_order order = { .count = 2,
+		.by = { { DIRECTORY_BY_URL, true },
+		    { DIRECTORY_BY_DESCRIPTION, false } } };
+	struct listed l = { .left = 9 };
+	struct world *w = *state;
+
+	for (int i = 0; i < 4; i++) {
+		struct directory_hook h = hook_of(urls[i]);
+
+		h.has_description = texts[i] != NULL;
+		snprintf(h.description, sizeof(h.description), "%s",
+		    texts[i] != NULL ? texts[i] : "");
+		assert_int_equal(directory_hook_add(w->d, &h), 0);
+	}
+	assert_int_equal(directory_hook_list(w->d, 1, &order, note, &l), 0);
+	assert_string_equal(l.text, "b1 b- a1 a2 ");
+	l = (struct listed){ .left = 2 };
+	order.by[1].descending = true;
+	assert_int_equal(directory_hook_list(w->d, 1, &order, note, &l), 0);
+	assert_string_equal(l.text, "b- b1 ");
+	l = (struct listed){ .left = 9 };
+	order.count = 0;
+	assert_int_equal(directory_hook_list(w->d, 1, &order, note, &l), 0);
+	assert_string_equal(l.text, "b1 a1 b- a2 ");
+	l = (struct listed){ .left = 9 };
+	assert_int_equal(directory_hook_list(w->d, 2, &order, note, &l), 0);
+	assert_string_equal(l.text, "");
+}
+
+static void
+test_hook_secret_and_scopes(void **state)
+{
+	struct world *w = *state;
+	struct directory_hook h = hook_of("http://a.test/"), got;
+	struct buf secret;
+
+	buf_init(&secret, 256);
+	snprintf(h.scopes, sizeof(h.scopes), "{\"consumer_id\":\"a\"}");
+	assert_int_equal(
+	    directory_hook_add_secret(w->d, &h, slice_text("mine")), 0);
+	assert_int_equal(directory_hook_find(w->d, 1, h.subscription, &got), 0);
+	assert_true(got.has_secret);
+	assert_string_equal(got.scopes, h.scopes);
+	assert_int_equal(directory_hook_secret(w->d, &got, &secret), 0);
+	assert_true(slice_is(buf_slice(&secret), "mine"));
+
+	got.scopes[0] = '\0';
+	assert_int_equal(directory_hook_set(w->d, &got, false), 0);
+	buf_clear(&secret);
+	assert_int_equal(directory_hook_find(w->d, 1, h.subscription, &got), 0);
+	assert_string_equal(got.scopes, "");
+	assert_int_equal(directory_hook_secret(w->d, &got, &secret), 0);
+	assert_true(slice_is(buf_slice(&secret), "mine"));
+	assert_int_equal(
+	    directory_hook_set_secret(w->d, &got, false, slice_text("other")),
+	    0);
+	buf_clear(&secret);
+	assert_int_equal(directory_hook_secret(w->d, &got, &secret), 0);
+	assert_true(slice_is(buf_slice(&secret), "other"));
+
+	h = hook_of("http://b.test/");
+	assert_int_equal(directory_hook_add(w->d, &h), 0);
+	assert_int_equal(directory_hook_secret(w->d, &h, &secret), -ENOENT);
+	h.app = 2;
+	assert_int_equal(directory_hook_secret(w->d, &h, &secret), -ENOENT);
+	buf_done(&secret);
+}
+
+static void
+test_key_ids(void **state)
+{
+	struct world *w = *state;
+	uint8_t hash[CRYPTO_HASH_SIZE];
+	char id[LIMIT_ID_TEXT + 1];
+	struct directory_app app;
+
+	crypto_sha256(slice_text("sk_live_one"), hash);
+	assert_int_equal(directory_key_id(w->d, hash, id, sizeof(id)), 0);
+	assert_int_equal(directory_app_of_key_id(w->d, id, &app), 0);
+	assert_string_equal(app.id, "demo");
+	assert_int_equal(directory_app_of_key_id(w->d, "x", &app), -ENOENT);
+	hash[0] ^= 1;
+	assert_int_equal(directory_key_id(w->d, hash, id, sizeof(id)), -ENOENT);
+}
+
 static void
 test_pages(void **state)
 {
@@ -415,6 +522,12 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    test_hook_lives, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_pages, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_hook_list, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_hook_secret_and_scopes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_key_ids, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    test_numbers_only_grow, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

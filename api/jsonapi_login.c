@@ -120,5 +120,5 @@ jsonapi_login_check(struct call *c)
 		refuse(c, "Unknown API key, or a token that has expired");
 	else if (r < 0)
 		call_error(c, r);
-	return r == 0;
+	return r == 0 && auth_rate(c);
 }

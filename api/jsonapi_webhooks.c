@@ -9,6 +9,7 @@
 #include "api/jsonapi_query.h"
 #include "api/jsonapi_row.h"
 #include "api/test_send.h"
+#include "api/webhooks.h"
 #include "common/config.h"
 
 /* Counted behind the page's beginning, as the original does. */
@@ -229,7 +230,7 @@ jsonapi_webhooks_create(struct call *c)
 	errors = jsonapi_row_read(body, 0, &hook, &secret, &changes);
 	if (errors != NULL)
 		jsonapi_refuse(c, errors);
-	else if (call_can_write(c))
+	else if (webhooks_has_quota(c) && call_can_write(c))
 		create(c, &hook, &secret);
 }
 

@@ -117,9 +117,8 @@ apply_validation(
 	(void)snprintf(hook->cause, sizeof(hook->cause), "%s", why);
 }
 
-/* False after the call was answered 402: the quota of this month is used up. */
-static bool
-has_quota(struct call *c)
+bool
+webhooks_has_quota(struct call *c)
 {
 	char detail[64];
 
@@ -136,7 +135,8 @@ has_quota(struct call *c)
 static bool
 may_enable(struct call *c, const struct directory_hook *hook, unsigned changes)
 {
-	return (changes & HOOK_STATUS) == 0 || !hook->enabled || has_quota(c);
+	return (changes & HOOK_STATUS) == 0 || !hook->enabled ||
+	       webhooks_has_quota(c);
 }
 
 static void
@@ -175,7 +175,7 @@ webhooks_create(struct call *c)
 	detail = hook_form_read(c->body, true, &hook, &changes);
 	if (detail != NULL)
 		call_fail(c, HTTP_E_VALIDATION, NULL, detail);
-	else if (has_quota(c) && call_can_write(c))
+	else if (webhooks_has_quota(c) && call_can_write(c))
 		validate_url(c, &hook, create);
 }
 

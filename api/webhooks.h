@@ -15,5 +15,7 @@ void webhooks_delete(struct call *c);
 
 /* The record of the path. False after the call was answered. */
 bool webhooks_find(struct call *c, struct directory_hook *ret);
+/* False after the call was answered 402: the quota of this month is used up. */
+bool webhooks_has_quota(struct call *c);
 
 #endif

@@ -105,6 +105,23 @@ it_is_a_jwt(void **state)
 }
 
 static void
+a_session_is_another_kind(void **state)
+{
+	struct jwt claims = { .kind = JWT_SESSION, .app = 4, .lookup = "key" };
+	struct buf out;
+	struct jwt back;
+
+	(void)state;
+	buf_init(&out, 1024);
+	assert_int_equal(jwt_mint(&key, &claims, &out), 0);
+	assert_int_equal(jwt_check(&key, buf_slice(&out), NOW, &back), 0);
+	assert_int_equal(back.kind, JWT_SESSION);
+	assert_true(back.app == 4);
+	assert_string_equal(back.lookup, "key");
+	buf_done(&out);
+}
+
+static void
 expires_on_the_second(void **state)
 {
 	struct jwt claims = { .kind = JWT_INTEGRATION, .expires_s = NOW };
@@ -322,6 +339,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything_comes_back),
 		cmocka_unit_test(it_is_a_jwt),
+		cmocka_unit_test(a_session_is_another_kind),
 		cmocka_unit_test(expires_on_the_second),
 		cmocka_unit_test(other_algorithms_do_not_pass),
 		cmocka_unit_test(a_changed_character_does_not_pass),

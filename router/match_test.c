@@ -389,11 +389,38 @@ test_against_a_plain_list(void **state)
 	}
 }
 
+/* Whatever it wants; but of its application, and there. */
+static void
+test_for_one_alone(void **state)
+{
+	struct match *m = *state;
+	struct msg event = { .type = MSG_EVENT,
+		.app = 1,
+		.subscription = 7,
+		.event_type = slice_text("hris.employee.created") };
+	struct targets t = { NULL, 0, 0 };
+
+	put(m, 7, "crm", "crm.lead.created");
+	put(m, 8, "crm", "*");
+	assert_int_equal(match_one(m, &event, &t), 0);
+	assert_int_equal(t.count, 1);
+	assert_int_equal(t.numbers[0], 7);
+	event.app = 2;
+	assert_int_equal(match_one(m, &event, &t), 0);
+	assert_int_equal(t.count, 0);
+	event.app = 1;
+	take_out(m, 7);
+	assert_int_equal(match_one(m, &event, &t), 0);
+	assert_int_equal(t.count, 0);
+	targets_done(&t);
+}
+
 int
 main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
+		TEST(test_for_one_alone),
 		TEST(test_names),
 		TEST(test_below),
 		TEST(test_all),

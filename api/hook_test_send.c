@@ -5,11 +5,12 @@
 
 #include "api/catalogue.h"
 #include "api/form.h"
+#include "api/hook_form.h"
+#include "api/test_send.h"
 #include "api/webhooks.h"
 #include "common/clock.h"
 #include "common/msg.h"
 
-#define EVENT_TYPE "apideck.webhook.test"
 #define SERVICE "apideck-webhook"
 #define ENTITY_TYPE "webhook"
 #define BODY_MAX 4096
@@ -26,7 +27,7 @@ pack(struct call *c, const struct directory_hook *hook, const char *type,
 		.custody = id_slice(&custody),
 		.app = hook->app,
 		.event_type = slice_text(type),
-		.unified_api = slice_text(hook->unified_api),
+		.unified_api = slice_text(hook_form_api(hook)),
 		.service_id = slice_text(SERVICE),
 		.entity_id = slice_text(hook->id),
 		.entity_type = slice_text(ENTITY_TYPE),
@@ -51,11 +52,29 @@ pack(struct call *c, const struct directory_hook *hook, const char *type,
 		r = buf_addf(&body,
 		    ",\"occurred_at\":\"%s\",\"service_id\":\"%s\","
 		    "\"unified_api\":\"%s\"}}",
-		    now, SERVICE, hook->unified_api);
+		    now, SERVICE, hook_form_api(hook));
 	m.body = buf_slice(&body);
 	if (r == 0)
 		r = msg_pack(&m, out);
 	buf_done(&body);
+	return r;
+}
+
+int
+test_send_post(struct call *c, const struct directory_hook *hook,
+    const char *type, struct id custody)
+{
+	struct buf event;
+	int r;
+
+	buf_init(&event, LIMIT_MESSAGE_BYTES);
+	r = pack(c, hook, type, custody, &event);
+	if (r == 0)
+		r = directory_outbox_add(
+		    c->api->directory, hook->app, custody, buf_slice(&event));
+	buf_done(&event);
+	if (r == 0)
+		outbox_pump(c->api->outbox);
 	return r;
 }
 
@@ -87,11 +106,10 @@ read_body(const json_t *body, char type[LIMIT_TYPE_TEXT + 1])
 void
 hook_test(struct call *c)
 {
-	char type[LIMIT_TYPE_TEXT + 1] = EVENT_TYPE;
+	char type[LIMIT_TYPE_TEXT + 1] = TEST_SEND_TYPE;
 	struct id custody = id_make(&c->api->ids);
 	struct directory_hook hook;
 	json_t *detail = NULL;
-	struct buf event;
 	int r;
 
 	if (http_body(c->request).len > 0) {
@@ -106,16 +124,10 @@ hook_test(struct call *c)
 	}
 	if (!webhooks_find(c, &hook))
 		return;
-	buf_init(&event, LIMIT_MESSAGE_BYTES);
-	r = pack(c, &hook, type, custody, &event);
-	if (r == 0)
-		r = directory_outbox_add(
-		    c->api->directory, hook.app, custody, buf_slice(&event));
-	buf_done(&event);
+	r = test_send_post(c, &hook, type, custody);
 	if (r < 0) {
 		call_error(c, r);
 		return;
 	}
-	outbox_pump(c->api->outbox);
 	call_data(c, 200, show(custody, hook.subscription));
 }

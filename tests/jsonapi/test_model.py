@@ -269,11 +269,12 @@ def test_test_of_a_webhook(world, app, client):
     assert answer.status_code == 200 and answer.json()["success"] is True
     assert "200" in answer.json()["message"]
     (one,) = receiver.deliveries("/tested")
-    assert one.event_type == "hris.employee.created"
+    assert one.event_type == "apideck.webhook.test"
+    assert one.payload["unified_api"] == "hris"
     assert signature.raw_is_right("s", one.body, one.signature)
     assert signature.parsed_is_right("s", one.body, one.signature)
     (log,) = app.logs()
-    assert log["success"] and log["event_type"] == "hris.employee.created"
+    assert log["success"] and log["event_type"] == "apideck.webhook.test"
     assert json.loads(log["request_body"]) == one.json
     # Disabled, it can be tested all the same.
     (text,) = first_face(app)

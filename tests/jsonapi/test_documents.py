@@ -268,6 +268,17 @@ def test_tokens_that_are_not_taken(world, app, client):
         errors(answer, 401)
 
 
+def test_a_token_ends_with_its_key(world, app):
+    second = app.call("POST", "/webhook/keys").json()["data"]
+    meta = log_in(world, {"key": second["key"]}).json()["meta"]
+    for key in (meta["token"], second["key"]):
+        assert Client(world[0], key).list() == {"data": []}
+    assert app.call("DELETE", f"/webhook/keys/{second['id']}").status_code == 200
+    for key in (meta["token"], second["key"]):
+        errors(Client(world[0], key).call("GET", PATH), 401)
+    errors(log_in(world, {"key": second["key"]}), 401)
+
+
 def test_logins_that_fail(world):
     errors(log_in(world, {"key": "sk_live_no"}), 401)
     assert errors(log_in(world, {}), 422)[0][0] == "/key"

@@ -513,6 +513,94 @@ test_connection_lives(void **state)
 	assert_int_equal(directory_connection_add(w->d, &twin, none, NULL), 0);
 }
 
+static void
+an_outbox_keeps_order_until_removed(void **state)
+{
+	struct world *w = *state;
+	struct id one = { { 1 } }, two = { { 2 } };
+	struct directory_letter letter = { 0 };
+	struct buf event;
+	uint64_t first;
+
+	buf_init(&event, 64);
+	letter.event = &event;
+	assert_int_equal(directory_outbox_next(w->d, 0, &letter), -ENOENT);
+	assert_int_equal(
+	    directory_outbox_add(w->d, 1, one, slice_text("a")), 0);
+	assert_int_equal(
+	    directory_outbox_add(w->d, 1, two, slice_text("b")), 0);
+	/* One event has one row. */
+	assert_int_equal(
+	    directory_outbox_add(w->d, 1, one, slice_text("a")), -EEXIST);
+	assert_int_equal(directory_outbox_next(w->d, 0, &letter), 0);
+	assert_true(slice_is(buf_slice(&event), "a"));
+	first = letter.seq;
+	buf_clear(&event);
+	assert_int_equal(directory_outbox_next(w->d, first, &letter), 0);
+	assert_true(slice_is(buf_slice(&event), "b"));
+	assert_int_equal(directory_outbox_remove(w->d, first), 0);
+	assert_int_equal(
+	    directory_outbox_refuse(w->d, letter.seq, slice_text("no")), 0);
+	assert_int_equal(directory_outbox_next(w->d, 0, &letter), -ENOENT);
+	buf_done(&event);
+}
+
+static void
+limits_end_with_the_month_or_with_another_quota(void **state)
+{
+	struct world *w = *state;
+	struct directory_app app;
+	uint64_t november, december;
+
+	november = directory_month(UINT64_C(1795513801000));
+	december = directory_month(UINT64_C(1796083200000));
+	assert_int_equal(november, 2026 * 12 + 10);
+	assert_int_equal(december, november + 1);
+	assert_int_equal(directory_app_get(w->d, "none", &app), -ENOENT);
+	assert_int_equal(directory_app_get(w->d, "demo", &app), 0);
+	app.quota = 10;
+	assert_int_equal(directory_app_set(w->d, &app), 0);
+	assert_int_equal(directory_app_limit(w->d, app.app, november), 0);
+	assert_int_equal(directory_app_lift(w->d, november), -ENOENT);
+	assert_int_equal(directory_app_set(w->d, &app), 0);
+	assert_int_equal(directory_app_find(w->d, app.app, &app), 0);
+	assert_int_equal(app.limited, november);
+	assert_int_equal(directory_app_lift(w->d, december), 0);
+	assert_int_equal(directory_app_lift(w->d, december), -ENOENT);
+	assert_int_equal(directory_app_limit(w->d, app.app, december), 0);
+	app.quota = 20;
+	assert_int_equal(directory_app_set(w->d, &app), 0);
+	assert_int_equal(directory_app_find(w->d, app.app, &app), 0);
+	assert_int_equal(app.limited, 0);
+	assert_int_equal(app.quota_number, app.number);
+}
+
+static void
+a_rotation_ends_by_itself(void **state)
+{
+	struct world *w = *state;
+	struct directory_hook hook = { .app = 1, .enabled = true };
+	struct buf secret;
+
+	(void)snprintf(hook.url, sizeof(hook.url), "http://h/");
+	(void)snprintf(hook.reason, sizeof(hook.reason), "none");
+	assert_int_equal(directory_hook_add(w->d, &hook), 0);
+	assert_int_equal(
+	    directory_hook_rotate(w->d, &hook, slice_text("fresh"), 1000), 0);
+	assert_int_equal(directory_hook_settle(w->d, 999), -ENOENT);
+	buf_init(&secret, 256);
+	assert_int_equal(directory_hook_secret(w->d, &hook, &secret), 0);
+	assert_true(slice_is(buf_slice(&secret), "fresh"));
+	assert_int_equal(directory_hook_settle(w->d, 1000), 0);
+	assert_int_equal(directory_hook_settle(w->d, 1000), -ENOENT);
+	assert_int_equal(directory_hook_get(w->d, 1, hook.id, &hook), 0);
+	assert_int_equal(hook.secret_until_ms, 0);
+	buf_clear(&secret);
+	assert_int_equal(directory_hook_secret(w->d, &hook, &secret), 0);
+	assert_true(slice_is(buf_slice(&secret), "fresh"));
+	buf_done(&secret);
+}
+
 int
 main(void)
 {
@@ -540,6 +628,13 @@ main(void)
 		    test_snapshot_in_parts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    test_connection_lives, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    an_outbox_keeps_order_until_removed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    limits_end_with_the_month_or_with_another_quota, set_up,
+		    tear_down),
+		cmocka_unit_test_setup_teardown(
+		    a_rotation_ends_by_itself, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

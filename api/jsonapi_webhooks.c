@@ -235,11 +235,16 @@ jsonapi_webhooks_create(struct call *c)
 }
 
 /* A URL that did not answer has nothing to say about another one. */
+static bool
+is_lifted(const struct directory_hook *hook, unsigned changes)
+{
+	return (changes & JSONAPI_URL) != 0 &&
+	       strcmp(hook->reason, "delivery_url_validation_failed") == 0;
+}
+
 static void
 lift_failed_validation(struct directory_hook *hook)
 {
-	if (strcmp(hook->reason, "delivery_url_validation_failed") != 0)
-		return;
 	hook->enabled = true;
 	(void)snprintf(hook->reason, sizeof(hook->reason), "none");
 	hook->cause[0] = '\0';
@@ -253,7 +258,7 @@ store(struct call *c, struct directory_hook *hook,
 	bool is_secret = (changes & JSONAPI_SECRET) != 0;
 	int r;
 
-	if (is_url)
+	if (is_lifted(hook, changes))
 		lift_failed_validation(hook);
 	r = directory_hook_set_secret(c->api->directory, hook, is_url,
 	    slice_text(is_secret ? secret->text : NULL));
@@ -283,6 +288,8 @@ jsonapi_webhooks_update(struct call *c)
 		jsonapi_refuse(c, errors);
 	else if (changes == 0)
 		call_data(c, 200, show(c, &hook));
+	else if (is_lifted(&hook, changes) && !webhooks_has_quota(c))
+		return; /* it enables, which needs some */
 	else if (call_can_write(c))
 		store(c, &hook, &secret, changes);
 }

@@ -14,6 +14,7 @@ function(sl_program name)
   target_link_libraries(sluice-${name} PRIVATE ${A_LIBS})
   set_target_properties(sluice-${name} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+  install(TARGETS sluice-${name} RUNTIME DESTINATION bin)
 endfunction()
 
 # Without SLUICE_TESTS its target is known, but never built and needs no cmocka.

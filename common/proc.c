@@ -13,6 +13,7 @@
 
 #include "common/clock.h"
 #include "common/fail_point.h"
+#include "common/healthcheck.h"
 #include "common/http.h"
 #include "common/log.h"
 
@@ -62,7 +63,9 @@ print_help(const struct proc_ops *ops)
 
 	buf_init(&text, TEXT_MAX);
 	r = buf_addf(&text,
-	    "Usage: sluice-%s [--help | --version | --show-config]\n", name);
+	    "Usage: sluice-%s [--help | --version | --show-config |\n"
+	    "       --healthcheck | --readycheck]\n",
+	    name);
 	if (r == 0 && ops->command_help != NULL)
 		r = buf_add_text(&text, ops->command_help);
 	if (r == 0)
@@ -90,6 +93,21 @@ print_config(const struct proc_ops *ops, const struct config *config)
 	return r;
 }
 
+/* Asks the process that runs with the same SLUICE_ADMIN_HTTP. */
+static int
+check(const struct config *config, const char *path)
+{
+	int r = healthcheck_ask(config->admin_http, path);
+
+	if (r == -EINVAL)
+		log_error("SLUICE_ADMIN_HTTP=%s has no fixed port to ask",
+		    config->admin_http);
+	else if (r < 0)
+		log_error(
+		    "%s on %s: %s", path, config->admin_http, strerror(-r));
+	return r < 0 ? 1 : 0;
+}
+
 /* An exit status, or -1 to go on and run. */
 static int
 handle_arguments(
@@ -101,6 +119,10 @@ handle_arguments(
 		return -1;
 	if (!strcmp(argv[1], "--show-config") && argc == 2)
 		return print_config(ops, &p->config);
+	if (!strcmp(argv[1], "--healthcheck") && argc == 2)
+		return check(&p->config, "/healthz");
+	if (!strcmp(argv[1], "--readycheck") && argc == 2)
+		return check(&p->config, "/readyz");
 	if (ops->command != NULL)
 		status = ops->command(p, argc - 1, argv + 1);
 	if (status >= 0)

@@ -1,8 +1,10 @@
 /*
  * What all five processes do alike, from main() to exit.
  *
- * proc_main() reads the arguments (--help, --version, --show-config, or a
- * command of the stage) and the configuration, claims the instance's slot,
+ * proc_main() reads the arguments (--help, --version, --show-config,
+ * --healthcheck and --readycheck, which ask the admin port of a running one
+ * and say it in the exit status, or a command of the stage) and the
+ * configuration, claims the instance's slot,
  * opens the admin port (/healthz, /readyz, /metrics), calls open(), prints
  * `ready NAME ...` on stdout when ready() first says so, and runs the loop.
  * SIGTERM or SIGINT drains: drain() once, then drained() on every tick until

@@ -39,7 +39,10 @@ open_directory(const struct config *config, const struct seal *seal, bool owner,
 	if (r == 0)
 		r = directory_open(path, seal, owner, ret);
 	if (r == -EBUSY)
-		log_error("directory %s is served by another process", path);
+		log_error("directory %s is served by another process; of a "
+			  "SQLite file there is one api, and one logger, while "
+			  "ingest, router and deliverer scale",
+		    path);
 	else if (r == -EPROTO)
 		log_error("directory %s was made by a newer version", path);
 	else if (r == -EKEYREJECTED)

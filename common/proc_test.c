@@ -288,6 +288,8 @@ arguments(void **state)
 	assert_non_null(strstr(c.said, "sluice-router "));
 	assert_int_equal(run(&c, "", "--show-config", NULL), 0);
 	assert_non_null(strstr(c.said, "SLUICE_DRAIN=25000ms\n"));
+	assert_int_equal(run(&c, "", "--healthcheck", NULL), 1);
+	assert_non_null(strstr(c.logged, "has no fixed port"));
 	assert_int_equal(run(&c, "", "--halp", NULL), 2);
 	assert_non_null(strstr(c.logged, "--halp: unknown argument"));
 	assert_string_equal(c.said, "");

@@ -336,8 +336,9 @@ take_lock(struct store_sqlite *s)
 		r = -errno;
 	sqlite3_free(path);
 	if (r == -EWOULDBLOCK) {
-		log_error("store=%s error=\"another process has it open; one "
-			  "logger writes a store\"",
+		log_error("store=%s error=\"another process has it open; of "
+			  "a SQLite file there is one logger, while ingest, "
+			  "router and deliverer scale\"",
 		    s->path);
 		return -EBUSY;
 	}

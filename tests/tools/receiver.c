@@ -6,9 +6,12 @@
  *
  * The path says what it does: /hang/... never answers, /status/NNN/... answers
  * NNN, everything else 200; the validation call of a new subscription always
- * gets 200. Usage: receiver PORT_FILE RECORD_FILE. It takes a
- * free port on 127.0.0.1, writes it to PORT_FILE, and ends with SIGTERM.
+ * gets 200. Usage: receiver PORT_FILE RECORD_FILE [ADDRESS]. It
+ * takes a free port on ADDRESS (127.0.0.1; tests with containers name the
+ * host's on a network of theirs), writes it to PORT_FILE, and ends with
+ * SIGTERM.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <microhttpd.h>
@@ -165,8 +168,11 @@ main(int argc, char **argv)
 	sigset_t set;
 	int fd, sig;
 
-	if (argc != 3) {
-		fprintf(stderr, "usage: receiver PORT_FILE RECORD_FILE\n");
+	if ((argc != 3 && argc != 4) ||
+	    (argc == 4 &&
+		inet_pton(AF_INET, argv[3], &address.sin_addr) != 1)) {
+		fprintf(stderr,
+		    "usage: receiver PORT_FILE RECORD_FILE [ADDRESS]\n");
 		return 2;
 	}
 	fd = open(argv[2], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);

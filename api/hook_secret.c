@@ -129,9 +129,11 @@ hook_secret_rotate(struct call *c)
 	json_t *detail = NULL;
 
 	if (http_body(c->request).len > 0) {
-		c->body = call_body(c);
-		if (c->body == NULL)
-			return;
+		json_t *body = call_body(c);
+
+		if (body == NULL)
+			return; /* answered; the call is gone */
+		c->body = body;
 		detail = read_body(c->body, &rotation);
 	}
 	if (detail != NULL) {

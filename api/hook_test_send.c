@@ -113,9 +113,11 @@ hook_test(struct call *c)
 	int r;
 
 	if (http_body(c->request).len > 0) {
-		c->body = call_body(c);
-		if (c->body == NULL)
-			return;
+		json_t *body = call_body(c);
+
+		if (body == NULL)
+			return; /* answered; the call is gone */
+		c->body = body;
 		detail = read_body(c->body, type);
 	}
 	if (detail != NULL) {

@@ -133,12 +133,13 @@ replays_webhook(struct call *c)
 {
 	struct msg replay = { .type = MSG_REPLAY };
 	struct directory_hook hook;
-	json_t *detail;
+	json_t *body, *detail;
 	struct form f;
 
-	c->body = http_body(c->request).len > 0 ? call_body(c) : json_object();
-	if (c->body == NULL)
-		return;
+	body = http_body(c->request).len > 0 ? call_body(c) : json_object();
+	if (body == NULL)
+		return; /* answered; the call is gone */
+	c->body = body;
 	form_init(&f, c->body, false);
 	read_time(&f, "start_date", &replay.from_ms);
 	read_time(&f, "end_date", &replay.to_ms);

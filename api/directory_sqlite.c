@@ -21,7 +21,7 @@ static const char schema_1[] =
     "CREATE TABLE meta ("
     " one INTEGER PRIMARY KEY CHECK (one = 1),"
     " number INTEGER NOT NULL) STRICT;"
-    "INSERT INTO meta VALUES (1, 0);"
+    "INSERT INTO meta VALUES (1, 1);" /* 0 would mean: no directory */
 
     "CREATE TABLE apps ("
     " app INTEGER PRIMARY KEY AUTOINCREMENT,"

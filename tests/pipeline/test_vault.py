@@ -2,6 +2,8 @@
 import json
 import os
 
+from harness.wait import wait_until
+
 FIELDS = {
     "event_id",
     "event_type",
@@ -12,7 +14,6 @@ FIELDS = {
     "execution_attempt",
     "occurred_at",
 }
-
 
 def samples():
     path = os.path.join(os.path.dirname(__file__), "vault_events.json")
@@ -60,3 +61,12 @@ def test_vault_events_reach_their_unified_api(stack, receiver):
     receiver.wait_for(1, "/one")
     assert receiver.count("/one") == 1
     assert receiver.count("/ats") == 0
+
+
+def test_ready_before_there_is_any_application(make_stack):
+    """An empty directory is a whole one: everything starts with it."""
+    stack = make_stack(apps=()).start()
+    app = stack.make_app("late")
+    event = {"event_type": "crm.lead.created", "entity_id": "1", "entity_type": "lead"}
+    # Its key reaches ingest within a moment.
+    wait_until(lambda: app.publish(event).status_code == 200, 5, "a 200")

@@ -129,16 +129,16 @@ main(int argc, char **argv)
 	static const struct store_loader loader = { .on_marks = load_nothing };
 	static struct one rings[2][BATCH_MAX];
 	static struct store_op outcomes[BATCH_MAX];
+	static const uint8_t content[1 << 20];
 	uint64_t events = argument(argc, argv, 2, 200000);
 	size_t batch = argument(argc, argv, 3, 64);
-	struct slice body = { calloc(1, 1 << 20),
-		argument(argc, argv, 4, 1000) };
+	struct slice body = { content, argument(argc, argv, 4, 1000) };
 	bool keys = argument(argc, argv, 5, 1) == 1;
 	struct store *store = NULL;
 	struct id_maker ids;
 	double begin, cpu, all;
 
-	if (argc < 2 || batch > BATCH_MAX || body.data == NULL ||
+	if (argc < 2 || batch > BATCH_MAX || body.len > sizeof(content) ||
 	    store_open(argv[1], &store) < 0 ||
 	    store_load(store, &loader, NULL) < 0)
 		return 1;

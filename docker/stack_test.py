@@ -428,19 +428,19 @@ def curve():
     stranger("plain", None)
     # Its own key, made by itself; everybody's public ones.
     own = WORK / "stranger"
-    docker("run", "--rm", "--user", "0", "--network", "none", "-v", f"{WORK}:/work",
+    docker("run", "--rm", "--user", "0", "--network", "none", "-v", f"{WORK}:/scratch",
            "-v", f"{secrets}/router:/from:ro", "sluice/tools:test", "bash", "-euc",
-           "mkdir -m 755 /work/stranger; sluice-keys /work/stranger router; "
-           "cp /from/api.pub /from/logger.pub /from/ingest.pub /work/stranger/; "
-           "chown -R 10001:10001 /work/stranger")
+           "mkdir -m 755 /scratch/stranger; sluice-keys /scratch/stranger router; "
+           "cp /from/api.pub /from/logger.pub /from/ingest.pub /scratch/stranger/; "
+           "chown -R 10001:10001 /scratch/stranger")
     stranger("own", own)
     # A true key, of another stage.
-    docker("run", "--rm", "--user", "0", "--network", "none", "-v", f"{WORK}:/work",
+    docker("run", "--rm", "--user", "0", "--network", "none", "-v", f"{WORK}:/scratch",
            "-v", f"{secrets}/deliverer:/from:ro", "sluice/tools:test", "bash", "-euc",
-           "cp -p /from/deliverer.key /work/stranger/router.key")
+           "cp -p /from/deliverer.key /scratch/stranger/router.key")
     said = stranger("other", own)
-    docker("run", "--rm", "--user", "0", "-v", f"{WORK}:/work", "sluice/tools:test",
-           "rm", "-rf", "/work/stranger")
+    docker("run", "--rm", "--user", "0", "-v", f"{WORK}:/scratch", "sluice/tools:test",
+           "rm", "-rf", "/scratch/stranger")
     say(f"CURVE: no key, an unknown key, a deliverer's key: nothing let in {said[:1]}")
 
 
@@ -629,8 +629,8 @@ def environment():
 
 def clean():
     # Not ours to remove, when we are not root.
-    docker("run", "--rm", "--user", "0", "--network", "none", "-v", f"{WORK}:/work",
-           "sluice/tools:test", "rm", "-rf", "/work/secrets", "/work/backup", check=False)
+    docker("run", "--rm", "--user", "0", "--network", "none", "-v", f"{WORK}:/scratch",
+           "sluice/tools:test", "rm", "-rf", "/scratch/secrets", "/scratch/backup", check=False)
     with contextlib.suppress(AssertionError):
         compose("down", "-v", "-t", "1", "--remove-orphans")
     for name in docker("ps", "-aq", "--filter", f"name={PROJECT}", check=False).split():

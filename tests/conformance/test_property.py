@@ -1,6 +1,6 @@
 """Whatever is asked, the answer is in the OpenAPI document, and comes.
 
-SLUICE_PROPERTY_REQUESTS says how many requests; by default 20,000, and 3,000 of
+CHECK_PROPERTY_REQUESTS says how many requests; by default 20,000, and 3,000 of
 a build with sanitizers.
 """
 import collections
@@ -17,7 +17,7 @@ from harness.stack import SANITIZED, rss_mib
 
 from . import generate
 
-REQUESTS = int(os.environ.get("SLUICE_PROPERTY_REQUESTS") or (3000 if SANITIZED else 20000))
+REQUESTS = int(os.environ.get("CHECK_PROPERTY_REQUESTS") or (3000 if SANITIZED else 20000))
 BATCH = 20
 HANG_S = 20  # a URL that is validated may take 10
 KEPT = 12  # of webhooks and of connections

@@ -26,12 +26,12 @@ class Refused(Exception):
 
 def install(name):
     """Where it cannot be had the test is skipped and says so; where
-    SLUICE_NEED_SDKS=1 is set, as in continuous integration, it fails."""
+    CHECK_NEED_SDKS=1 is set, as in continuous integration, it fails."""
     done = subprocess.run(
         [f"{HERE}/install", KINDS[name]],
         capture_output=True, text=True, timeout=300, check=False,
     )
-    if done.returncode == 3 and os.environ.get("SLUICE_NEED_SDKS") != "1":
+    if done.returncode == 3 and os.environ.get("CHECK_NEED_SDKS") != "1":
         pytest.skip(done.stdout.strip())
     assert done.returncode == 0, done.stdout + done.stderr
     return os.path.join(ROOT, "build", "sdk", KINDS[name])

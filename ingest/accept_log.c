@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/clock.h"
 #include "common/log.h"
 #include "ingest/log_disk.h"
+#include "ingest/segment_list.h"
 #include "ingest/slot.h"
 
 #define TIMER_MS ACCEPT_RETRY_MS
@@ -24,110 +24,20 @@ struct accept_log {
 	int timer;
 	unsigned ticks;
 	uint32_t segment_bytes;
-	/* oldest first; the last one may be the active one */
-	struct segment *first, *last;
-	struct disk_job *gather; /* being filled, NULL: nothing waits */
+	struct segment_list segments; /* the last one may be the active one */
+	struct disk_job *gather;      /* being filled, NULL: nothing waits */
 	struct accept_record *gather_last;
 	struct disk_job *writing; /* on its way */
 	bool reading, adopting, probing, full;
 	/* out with the receiver, or at the quarantine */
 	uint64_t out_records, out_bytes;
 	/* counters */
-	uint64_t segments, appended, appended_bytes, batches, sync_us;
+	uint64_t appended, appended_bytes, batches, sync_us;
 	uint64_t refused, completed, recovered, read_back, quarantined;
 	uint64_t stuck, damaged;
 };
 
-/* ---- records -------------------------------------------------------- */
-
-struct accept_record *
-accept_record_new(struct slice payload, uint32_t key)
-{
-	size_t padded = (payload.len + 7) & ~(size_t)7;
-	struct accept_record *record;
-
-	if (payload.len == 0 || payload.len > ACCEPT_SEGMENT_BYTES)
-		return NULL;
-	record = malloc(sizeof(*record) + padded);
-	if (record == NULL)
-		return NULL;
-	memset(record, 0, sizeof(*record));
-	record->head.len = (uint32_t)payload.len;
-	record->head.key = key;
-	record->head.accepted_ms = clock_wall_ms();
-	memcpy(record + 1, payload.data, payload.len);
-	memset((uint8_t *)(record + 1) + payload.len, 0, padded - payload.len);
-	return record;
-}
-
-void
-accept_record_free(struct accept_record *record)
-{
-	free(record);
-}
-
-struct slice
-accept_record_payload(const struct accept_record *record)
-{
-	return (
-	    struct slice){ (const uint8_t *)(record + 1), record->head.len };
-}
-
-uint32_t
-accept_record_key(const struct accept_record *record)
-{
-	return record->head.key;
-}
-
-uint64_t
-accept_record_time(const struct accept_record *record)
-{
-	return record->head.accepted_ms;
-}
-
-static void
-free_records(struct accept_record *record)
-{
-	struct accept_record *next;
-
-	for (; record != NULL; record = next) {
-		next = record->next;
-		accept_record_free(record);
-	}
-}
-
 /* ---- segments ------------------------------------------------------- */
-
-static bool
-is_read(const struct segment *s)
-{
-	return s->read_at >= s->end;
-}
-
-static struct segment *
-first_unread(const struct accept_log *log)
-{
-	struct segment *s = log->first;
-
-	while (s != NULL && is_read(s))
-		s = s->next;
-	return s;
-}
-
-static void
-unlink_segment(struct accept_log *log, const struct segment *s)
-{
-	struct segment **at = &log->first, *before = NULL;
-
-	while (*at != s) {
-		before = *at;
-		at = &(*at)->next;
-	}
-	*at = s->next;
-	if (log->last == s)
-		log->last = before;
-	log->segments--;
-}
 
 static struct disk_job *
 new_job(enum disk_job_kind kind)
@@ -144,48 +54,22 @@ drop_if_complete(struct accept_log *log, struct segment *s)
 {
 	struct disk_job *job;
 
-	if (!s->sealed || !is_read(s) || s->completed < s->known)
+	if (!s->sealed || !segment_is_read(s) || s->completed < s->known)
 		return;
 	job = new_job(DISK_DROP);
 	if (job == NULL)
 		return; /* stays until the next start */
-	unlink_segment(log, s);
+	segment_list_remove(&log->segments, s);
 	job->segment = s;
 	disk_post(&log->disk, job);
-}
-
-/* Behind those that are there, but before the active one. */
-static void
-insert_recovered(struct accept_log *log, struct segment *list)
-{
-	struct segment *next;
-
-	for (; list != NULL; list = next) {
-		struct segment **at = &log->first;
-
-		next = list->next;
-		while (*at != NULL && (*at)->sealed)
-			at = &(*at)->next;
-		list->next = *at;
-		*at = list;
-		if (list->next == NULL)
-			log->last = list;
-		log->segments++;
-	}
 }
 
 static void
 add_active(struct accept_log *log, struct segment *s)
 {
-	struct segment *before = log->last;
+	struct segment *before = log->segments.last;
 
-	s->next = NULL;
-	if (before == NULL)
-		log->first = s;
-	else
-		before->next = s;
-	log->last = s;
-	log->segments++;
+	segment_list_add(&log->segments, s);
 	if (before != NULL && !before->sealed) {
 		before->sealed = true;
 		drop_if_complete(log, before);
@@ -212,7 +96,7 @@ read_more(struct accept_log *log)
 	if (log->reading || log->out_records > ACCEPT_AHEAD_RECORDS * 3 / 4 ||
 	    log->out_bytes > ACCEPT_AHEAD_BYTES * 3 / 4)
 		return;
-	s = first_unread(log);
+	s = segment_list_unread(&log->segments);
 	if (s == NULL)
 		return;
 	job = new_job(DISK_READ);
@@ -247,7 +131,7 @@ on_read(struct accept_log *log, struct disk_job *job)
 	if (job->result < 0) {
 		log_warn("accept log: reading back: %s; trying again",
 		    strerror(-job->result));
-		free_records(job->records);
+		accept_record_free_all(job->records);
 		return;
 	}
 	s->read_at = job->ended ? job->end : job->at;
@@ -343,9 +227,9 @@ take_durable(struct accept_log *log, struct accept_record *record)
 	uint32_t size = segment_record_size(record->head.len);
 	bool direct;
 
-	if (s != log->last)
+	if (s != log->segments.last)
 		add_active(log, s);
-	direct = has_room(log) && first_unread(log) == NULL;
+	direct = has_room(log) && segment_list_unread(&log->segments) == NULL;
 	s->known++;
 	s->end += size;
 	if (direct) {
@@ -473,7 +357,7 @@ on_adopted(struct accept_log *log, struct disk_job *job)
 		count++;
 	if (count > 0)
 		log_info("accept log: adopted %u segments", count);
-	insert_recovered(log, job->segment);
+	segment_list_insert(&log->segments, job->segment);
 	read_more(log);
 }
 
@@ -528,10 +412,10 @@ on_done(void *arg)
 static void
 give_up_active(struct accept_log *log)
 {
-	struct segment *s = log->last;
+	struct segment *s = log->segments.last;
 
 	if (s == NULL || s->sealed || log->writing != NULL ||
-	    s->completed < s->known || !is_read(s))
+	    s->completed < s->known || !segment_is_read(s))
 		return;
 	s->sealed = true;
 	drop_if_complete(log, s);
@@ -582,23 +466,11 @@ choose_segment(uint64_t cap, uint32_t segment_bytes)
 	return ACCEPT_SEGMENT_LEAST;
 }
 
-/* Above every sequence number that a segment here can hold. */
-static uint64_t
-sequence_after(const struct segment *s)
-{
-	uint64_t next = 1;
-
-	for (; s != NULL; s = s->next)
-		if (s->base_seq + SEGMENT_BITS > next)
-			next = s->base_seq + SEGMENT_BITS;
-	return next;
-}
-
 static int
 recover(struct accept_log *log, const struct accept_log_config *config,
     const struct slot *slot)
 {
-	uint64_t cap = choose_cap(slot, config->max_bytes), next_seq, files;
+	uint64_t cap = choose_cap(slot, config->max_bytes), files;
 	const char *fs = slot_file_system(slot);
 	struct segment *list;
 	unsigned bad;
@@ -610,8 +482,7 @@ recover(struct accept_log *log, const struct accept_log_config *config,
 		return r;
 	}
 	report_bad(log, bad);
-	next_seq = sequence_after(list);
-	insert_recovered(log, list);
+	segment_list_insert(&log->segments, list);
 	log->segment_bytes = choose_segment(cap, config->segment_bytes);
 	files = cap / log->segment_bytes;
 	log->disk = (struct disk){
@@ -619,8 +490,8 @@ recover(struct accept_log *log, const struct accept_log_config *config,
 		.done = &log->done,
 		.segment_bytes = log->segment_bytes,
 		.max_files = files < FILES_LEAST ? FILES_LEAST : files,
-		.files = log->segments,
-		.next_seq = next_seq,
+		.files = log->segments.count,
+		.next_seq = segment_list_next_seq(&log->segments),
 	};
 	r = disk_start(&log->disk);
 	if (r < 0)
@@ -629,7 +500,7 @@ recover(struct accept_log *log, const struct accept_log_config *config,
 		 "segment=%u recovered_segments=%llu",
 	    config->root, slot->number, fs == NULL ? "other" : fs,
 	    (unsigned long long)cap, log->segment_bytes,
-	    (unsigned long long)log->segments);
+	    (unsigned long long)log->segments.count);
 	return 0;
 }
 
@@ -699,8 +570,8 @@ discard_jobs(struct accept_log *log)
 
 		next = mail->next;
 		if (job->kind == DISK_ADOPT)
-			insert_recovered(log, job->segment);
-		free_records(job->records);
+			segment_list_insert(&log->segments, job->segment);
+		accept_record_free_all(job->records);
 		free(job);
 	}
 }
@@ -708,8 +579,6 @@ discard_jobs(struct accept_log *log)
 void
 accept_log_free(struct accept_log *log)
 {
-	struct segment *next;
-
 	if (log == NULL)
 		return;
 	if (log->timer >= 0)
@@ -718,12 +587,9 @@ accept_log_free(struct accept_log *log)
 	disk_stop(&log->disk);
 	discard_jobs(log);
 	if (log->gather != NULL)
-		free_records(log->gather->records);
+		accept_record_free_all(log->gather->records);
 	free(log->gather);
-	for (; log->first != NULL; log->first = next) {
-		next = log->first->next;
-		segment_free(log->first);
-	}
+	segment_list_free(&log->segments);
 	mailbox_done(&log->done);
 	free(log);
 }
@@ -761,7 +627,7 @@ accept_log_metrics(const struct accept_log *log, struct buf *out)
 		{ "quarantined_total", log->quarantined },
 		{ "stuck", log->stuck },
 		{ "damaged", log->damaged },
-		{ "segments", log->segments },
+		{ "segments", log->segments.count },
 		{ "ahead_records", log->out_records },
 		{ "ahead_bytes", log->out_bytes },
 		{ "full", log->full },

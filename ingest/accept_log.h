@@ -35,7 +35,7 @@
 #include "common/buf.h"
 #include "common/loop.h"
 #include "common/mailbox.h"
-#include "ingest/segment.h"
+#include "ingest/accept_record.h"
 
 #define ACCEPT_GROUP_RECORDS 1000	       /* events in one HTTP call */
 #define ACCEPT_GATHER_BYTES (8u * 1024 * 1024) /* waiting for the disk */
@@ -51,19 +51,6 @@
 		* log and come again at a start */
 
 struct accept_log;
-
-struct accept_record {
-	/* the receiver's while it has the record; next is also the caller's
-	 * before accept_log_append() */
-	struct accept_record *next, *prev;
-	void *owner;
-	uint64_t order;
-	/* the log's */
-	struct segment *segment; /* NULL until it is durable */
-	void *waiter;		 /* of the group's last record */
-	struct segment_record_head head;
-	/* the payload follows, padded to 8 bytes */
-};
 
 struct accept_log_ops {
 	void (*on_durable)(void *arg, void *waiter, bool durable);
@@ -88,15 +75,6 @@ int accept_log_new(struct loop *loop, const struct accept_log_config *config,
 /* Finishes what the thread has in hand; waiters are not called any more. The
  * records that are out must have been freed or completed. */
 void accept_log_free(struct accept_log *log);
-
-/* A record with a copy of the payload, and a number that is kept with it; NULL
- * when memory is out. */
-struct accept_record *accept_record_new(struct slice payload, uint32_t key);
-void accept_record_free(struct accept_record *record);
-struct slice accept_record_payload(const struct accept_record *record);
-uint32_t accept_record_key(const struct accept_record *record);
-/* Wall time of acceptance. */
-uint64_t accept_record_time(const struct accept_record *record);
 
 /*
  * Takes count records linked by next, as one group; on_durable(waiter) follows.

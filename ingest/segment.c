@@ -316,6 +316,12 @@ segment_record_size(uint32_t len)
 }
 
 bool
+segment_is_read(const struct segment *s)
+{
+	return s->read_at >= s->end;
+}
+
+bool
 segment_is_done(const struct segment *s, uint64_t seq)
 {
 	uint64_t bit = seq - s->base_seq;

@@ -88,6 +88,8 @@ void segment_seal_record(
 /* Room that a record of this payload takes. */
 uint32_t segment_record_size(uint32_t len);
 
+/* Was all that may be read handed over? */
+bool segment_is_read(const struct segment *s);
 bool segment_is_done(const struct segment *s, uint64_t seq);
 void segment_mark(struct segment *s, uint64_t seq);
 

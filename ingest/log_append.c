@@ -191,35 +191,37 @@ write_records(struct disk *d, struct accept_record *first,
 	return 0;
 }
 
+/*
+ * What was written of records that did not all find room must not be found by
+ * a later start: each loses its head. Their numbers are not given again, so
+ * one that keeps its head all the same is a record too many and never stands
+ * in another's place.
+ */
 static void
-take_back(
-    struct disk *d, struct accept_record *first, uint32_t written, uint64_t seq)
+take_back(const struct disk *d, struct accept_record *first,
+    const struct accept_record *end)
 {
-	struct segment *s = d->active;
+	uint32_t at = d->active->write_at;
 
-	/* What was written of them must not be found by a later start; the
-	 * next batch is written over it in any case. */
-	(void)!pwrite(
-	    s->fd, zeros, sizeof(struct segment_record_head), s->write_at);
-	s->written = written;
-	d->next_seq = seq;
-	for (; first != NULL; first = first->next)
-		first->segment = NULL;
+	for (struct accept_record *r = first; r != end; r = r->next) {
+		(void)!pwrite(d->active->fd, zeros, sizeof(r->head), at);
+		at += segment_record_size(r->head.len);
+		r->segment = NULL;
+	}
 }
 
 static int
 write_and_sync(struct disk *d, struct disk_job *job,
     struct accept_record *first, const struct accept_record *end)
 {
-	uint32_t written = d->active->written;
-	uint64_t seq = d->next_seq, start = clock_mono_us();
+	uint64_t start = clock_mono_us();
 	int r;
 
 	if (first == end)
 		return 0;
 	r = write_records(d, first, end);
 	if (is_full(r)) {
-		take_back(d, first, written, seq);
+		take_back(d, first, end);
 		return r;
 	}
 	if (r < 0)

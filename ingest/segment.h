@@ -54,7 +54,7 @@ struct segment {
 	int fd; /* -1: closed */
 	uint32_t size;
 	uint32_t write_at; /* where the next record goes */
-	uint32_t written;
+	uint32_t written;  /* numbers used */
 	/* the loop */
 	struct segment *next;
 	uint32_t known;	  /* records known of */

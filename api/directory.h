@@ -74,6 +74,8 @@ struct directory_hook {
 	char scopes[LIMIT_SCOPES_TEXT + 1];	/* JSON; "": none */
 	uint64_t timeout_ms;			/* 0: the default */
 	uint64_t rate; /* attempts a second; 0: no limit */
+	uint8_t headers[LIMIT_HEADERS_SEALED]; /* as the deliverer gets them */
+	size_t headers_len;		       /* 0: none */
 	uint64_t number;
 	uint64_t created_ms;
 	uint64_t updated_ms;
@@ -157,6 +159,8 @@ int directory_hook_find(struct directory *d, uint32_t app,
 /* The same with a secret of its own. */
 int directory_hook_add_secret(struct directory *d, struct directory_hook *hook,
     struct slice secret) SL_MUST_CHECK;
+/* Sealed; absent: it has none. */
+struct slice directory_hook_headers(const struct directory_hook *hook);
 /* Stores description, unified_api, url, events, scopes, enabled, reason, cause.
  * touch: counts as enabling or change of URL. */
 int directory_hook_set(

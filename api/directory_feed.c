@@ -21,7 +21,7 @@
 	"SELECT subscription, number, app, id, deleted_ms,"                \
 	" nullif(unified_api, ''), url, events, enabled, reason, secret, " \
 	"scopes, timeout_ms,"                                              \
-	" schedule, rate FROM subscriptions "
+	" schedule, rate, headers FROM subscriptions "
 #define CONNECTIONS                                                     \
 	"SELECT connection, number, app, id, deleted_ms, lookup,"       \
 	" consumer_id, unified_api, service_id, name, enabled, secret," \
@@ -63,6 +63,7 @@ fill_hook(sqlite3_stmt *s, struct msg *e)
 	e->timeout_ms = sql_column_number(s, 12);
 	e->schedule = sql_column(s, 13);
 	e->rate = sql_column_number(s, 14);
+	e->headers = sql_column(s, 15);
 }
 
 static void

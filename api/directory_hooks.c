@@ -13,7 +13,20 @@
 	"subscription, app, id, description, unified_api, url, events, " \
 	"enabled, reason, cause, born, touched, number, created_ms, "    \
 	"updated_ms, secret IS NOT NULL, scopes, schedule, timeout_ms, " \
-	"rate, secret_until_ms FROM subscriptions "
+	"rate, secret_until_ms, headers FROM subscriptions "
+
+static int
+read_headers(sqlite3_stmt *s, int at, struct directory_hook *h)
+{
+	struct slice sealed = sql_column(s, at);
+
+	if (sealed.len > sizeof(h->headers))
+		return -EBADMSG; /* it was never stored by us */
+	if (sealed.len > 0)
+		memcpy(h->headers, sealed.data, sealed.len);
+	h->headers_len = sealed.len;
+	return 0;
+}
 
 static int
 read_hook(sqlite3_stmt *s, struct directory_hook *h)
@@ -51,7 +64,7 @@ read_hook(sqlite3_stmt *s, struct directory_hook *h)
 	h->timeout_ms = sql_column_number(s, 18);
 	h->rate = sql_column_number(s, 19);
 	h->secret_until_ms = sql_column_number(s, 20);
-	return r;
+	return r < 0 ? r : read_headers(s, 21, h);
 }
 
 static int
@@ -141,6 +154,13 @@ directory_hook_page(struct directory *d, struct directory_page *page,
 	page->more = r > 0;
 	sqlite3_reset(s);
 	return r < 0 ? r : 0;
+}
+
+struct slice
+directory_hook_headers(const struct directory_hook *hook)
+{
+	return (struct slice){ hook->headers_len > 0 ? hook->headers : NULL,
+		hook->headers_len };
 }
 
 /* ---- writing ---------------------------------------------------------- */
@@ -243,7 +263,8 @@ update(struct directory *d, const struct directory_hook *h, struct slice sealed)
 	    " enabled = ?4, reason = ?5, cause = ?6, touched = ?7, number = ?8,"
 	    " updated_ms = ?9, unified_api = ?11, scopes = ?12,"
 	    " secret = coalesce(?13, secret), schedule = ?14,"
-	    " timeout_ms = ?15, rate = ?16, secret_until_ms = ?17"
+	    " timeout_ms = ?15, rate = ?16, secret_until_ms = ?17,"
+	    " headers = ?18"
 	    " WHERE subscription = ?10 AND deleted_ms = 0",
 	    &s);
 	if (r < 0)
@@ -265,6 +286,7 @@ update(struct directory *d, const struct directory_hook *h, struct slice sealed)
 	sql_bind_number(s, 15, h->timeout_ms);
 	sql_bind_number(s, 16, h->rate);
 	sql_bind_number(s, 17, h->secret_until_ms);
+	sql_bind_bytes(s, 18, directory_hook_headers(h));
 	r = sql_run(d, s);
 	if (r == 0 && sqlite3_changes(d->db) != 1)
 		r = -ENOENT;
@@ -319,7 +341,8 @@ directory_hook_remove(struct directory *d, struct directory_hook *hook)
 	hook->number = d->writing;
 	r = sql_prepare(d,
 	    "UPDATE subscriptions SET deleted_ms = ?1, number = ?2,"
-	    " secret = NULL WHERE subscription = ?3 AND deleted_ms = 0",
+	    " secret = NULL, headers = NULL WHERE subscription = ?3 AND "
+	    "deleted_ms = 0",
 	    &s);
 	if (r == 0) {
 		sql_bind_number(s, 1, clock_wall_ms());

@@ -120,8 +120,11 @@ static const char schema_2[] =
 static const char schema_3[] =
     "ALTER TABLE apps ADD COLUMN quota_number INTEGER NOT NULL DEFAULT 0;";
 
+static const char schema_4[] =
+    "ALTER TABLE subscriptions ADD COLUMN headers BLOB;";
+
 /* Each brings the file from the version before it to its own. */
-static const char *const schemas[] = { schema_1, schema_2, schema_3 };
+static const char *const schemas[] = { schema_1, schema_2, schema_3, schema_4 };
 
 #define VERSION (sizeof(schemas) / sizeof(*schemas))
 

@@ -244,6 +244,51 @@ test_hook_secret_and_scopes(void **state)
 	buf_done(&secret);
 }
 
+/* They stay when something else is written, and go with the hook. */
+static void
+test_hook_headers(void **state)
+{
+	struct world *w = *state;
+	struct directory_hook h = hook_of("http://a.test/"), got;
+	struct msg_list list = { 0 };
+	struct msg entry;
+	struct buf entries;
+	uint64_t number;
+
+	assert_int_equal(directory_hook_add(w->d, &h), 0);
+	assert_int_equal(directory_hook_find(w->d, 1, h.subscription, &got), 0);
+	assert_int_equal(got.headers_len, 0);
+	memset(got.headers, 'h', sizeof(got.headers));
+	got.headers_len = sizeof(got.headers);
+	number = got.number;
+	assert_int_equal(directory_hook_set(w->d, &got, false), 0);
+	assert_int_equal(directory_hook_get(w->d, 1, h.id, &got), 0);
+	assert_int_equal(got.headers_len, sizeof(got.headers));
+	assert_int_equal(got.headers[sizeof(got.headers) - 1], 'h');
+
+	buf_init(&entries, DIRECTORY_PART_BYTES);
+	assert_int_equal(
+	    directory_change(w->d, number, &number, &entries, &list.count), 0);
+	list.packed = buf_slice(&entries);
+	assert_true(msg_next(&list, MSG_ENTRY, &entry));
+	assert_true(msg_next(&list, MSG_ENTRY, &entry));
+	assert_int_equal(entry.subscription, h.subscription);
+	assert_int_equal(entry.headers.len, sizeof(got.headers));
+	buf_done(&entries);
+
+	got.headers_len = 3;
+	assert_int_equal(
+	    directory_hook_set_secret(w->d, &got, true, slice_text("secret")),
+	    0);
+	assert_int_equal(directory_hook_get(w->d, 1, h.id, &got), 0);
+	assert_int_equal(got.headers_len, 3);
+	got.headers_len = 0;
+	assert_int_equal(directory_hook_set(w->d, &got, false), 0);
+	assert_int_equal(directory_hook_get(w->d, 1, h.id, &got), 0);
+	assert_int_equal(got.headers_len, 0);
+	assert_true(got.has_secret);
+}
+
 static void
 test_key_ids(void **state)
 {
@@ -614,6 +659,8 @@ main(void)
 		    test_hook_list, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    test_hook_secret_and_scopes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_hook_headers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    test_key_ids, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

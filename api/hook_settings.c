@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/form.h"
+#include "api/headers_form.h"
 #include "api/scopes_form.h"
 #include "api/webhooks.h"
 #include "common/config.h"
@@ -26,14 +27,15 @@ number_or_null(uint64_t number)
 }
 
 static json_t *
-show(const struct directory_hook *hook)
+show(const struct api *api, const struct directory_hook *hook)
 {
-	return json_pack("{s:o,s:o,s:o,s:o,s:b,s:o}", "schedule",
+	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:b,s:o}", "schedule",
 	    text_or_null(hook->schedule), "timeout_ms",
 	    number_or_null(hook->timeout_ms), "rate",
 	    number_or_null(hook->rate), "scopes",
-	    scopes_form_show(hook->scopes), "own_secret", (int)hook->has_secret,
-	    "disabled_cause", text_or_null(hook->cause));
+	    scopes_form_show(hook->scopes), "headers",
+	    headers_form_show(&api->seal, hook), "own_secret",
+	    (int)hook->has_secret, "disabled_cause", text_or_null(hook->cause));
 }
 
 void
@@ -42,7 +44,7 @@ hook_settings_get(struct call *c)
 	struct directory_hook hook;
 
 	if (webhooks_find(c, &hook))
-		call_data(c, 200, show(&hook));
+		call_data(c, 200, show(c->api, &hook));
 }
 
 /* "3m,5m,1h" */
@@ -138,16 +140,18 @@ hook_settings_update(struct call *c)
 	    &f, "timeout_ms", TIMEOUT_MIN_MS, TIMEOUT_MAX_MS, &hook.timeout_ms);
 	read_number(&f, "rate", 1, RATE_MAX, &hook.rate);
 	read_scopes(&f, &hook);
+	r = headers_form_read(&f, &c->api->seal, &hook);
 	detail = form_end(&f);
 	if (detail != NULL) {
 		call_fail(c, HTTP_E_VALIDATION, NULL, detail);
 		return;
 	}
-	if (!call_can_write(c))
+	if (r == 0 && !call_can_write(c))
 		return;
-	r = directory_hook_set(c->api->directory, &hook, false);
+	if (r == 0)
+		r = directory_hook_set(c->api->directory, &hook, false);
 	if (r < 0)
 		call_error(c, r);
 	else
-		call_written(c, hook.number, false, 200, show(&hook));
+		call_written(c, hook.number, false, 200, show(c->api, &hook));
 }

@@ -2,6 +2,7 @@
 
 #include "api/call.h"
 #include "api/catalogue.h"
+#include "api/headers_form.h"
 #include "common/id.h"
 
 static void
@@ -112,19 +113,37 @@ log_row_show(struct api *api, const char *application_id, const struct msg *row)
 	return log;
 }
 
+/* As they go out; what is as good as a secret for who has the body is not
+ * told, and neither is the timestamp, which only the subscriber knows. */
 static json_t *
-raw_attempt(const struct msg *row, const struct msg *attempt)
+raw_headers(struct api *api, const struct msg *row, const char *id)
 {
-	/* Signatures are as good as secrets for who has the body. */
-	json_t *headers =
-	    json_pack("{s:s,s:o,s:s,s:s}", "content-type", "application/json",
-		"x-apideck-event-type", call_text(row->event_type),
-		"x-apideck-signature", "***", "webhook-signature", "***");
+	json_t *headers = json_pack("{s:s,s:s,s:o,s:s,s:s,s:s,s:s}",
+	    "content-type", "application/json", "user-agent",
+	    "Sluice/" SLUICE_VERSION, "x-apideck-event-type",
+	    call_text(row->event_type), "x-apideck-idempotency-key", id,
+	    "x-apideck-signature", HEADERS_FORM_MASK, "webhook-id", id,
+	    "webhook-signature", HEADERS_FORM_MASK);
+	struct directory_hook hook;
+	json_t *own = NULL;
+
+	/* A deleted one is soon forgotten there. */
+	if (directory_hook_find(api->directory, (uint32_t)row->app,
+		(uint32_t)row->subscription, &hook) == 0)
+		own = headers_form_show(&api->seal, &hook);
+	(void)json_object_update(headers, own);
+	json_decref(own);
+	return headers;
+}
+
+static json_t *
+raw_attempt(const struct msg *row, const struct msg *attempt, json_t *headers)
+{
 	json_t *response = json_pack("{s:I,s:o}", "status_code",
 	    (json_int_t)attempt->status, "body", call_text(attempt->response));
 
 	set_text(response, "error", attempt->error);
-	return json_pack("{s:I,s:o,s:{s:s,s:o,s:o,s:o},s:o}",
+	return json_pack("{s:I,s:o,s:{s:s,s:o,s:O,s:o},s:o}",
 	    "execution_attempt", (json_int_t)attempt->attempt, "timestamp",
 	    call_time(attempt->at_ms), "request", "method", "POST", "url",
 	    call_text(row->url), "headers", headers, "body",
@@ -132,17 +151,20 @@ raw_attempt(const struct msg *row, const struct msg *attempt)
 }
 
 json_t *
-log_row_raw(const struct msg *row)
+log_row_raw(struct api *api, const struct msg *row)
 {
 	struct msg_list list = row->attempts;
-	json_t *array = json_array();
+	json_t *array = json_array(), *headers;
 	char text[ID_TEXT_SIZE] = "";
 	struct msg attempt;
 	struct id id;
 
-	while (msg_next(&list, MSG_ATTEMPT, &attempt))
-		(void)json_array_append_new(array, raw_attempt(row, &attempt));
 	if (id_from(row->delivery, &id) == 0)
 		id_text(id, text);
+	headers = raw_headers(api, row, text);
+	while (msg_next(&list, MSG_ATTEMPT, &attempt))
+		(void)json_array_append_new(
+		    array, raw_attempt(row, &attempt, headers));
+	json_decref(headers);
 	return json_pack("{s:s,s:o}", "id", text, "attempts", array);
 }

@@ -16,7 +16,8 @@ json_t *log_row_service(struct api *api, const struct msg *row);
 /* The body as it was sent with that attempt number. */
 json_t *log_row_body(const struct msg *row, uint64_t attempt);
 
-/* The requests and answers of its attempts, as far as they are kept. */
-json_t *log_row_raw(const struct msg *row);
+/* The requests and answers of its attempts, as far as they are kept, secrets
+ * masked. The webhook's own headers, like its URL, are those it has now. */
+json_t *log_row_raw(struct api *api, const struct msg *row);
 
 #endif

@@ -16,7 +16,8 @@ show(struct call *c, struct msg_list rows)
 		(void)json_array_append_new(
 		    data, log_row_show(c->api, c->app.id, &row));
 		if (raw != NULL)
-			(void)json_array_append_new(raw, log_row_raw(&row));
+			(void)json_array_append_new(
+			    raw, log_row_raw(c->api, &row));
 	}
 	if (raw != NULL)
 		c->raw = json_pack("{s:o}", "logs", raw);

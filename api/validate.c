@@ -52,6 +52,7 @@ validate_url(
 		.url = slice_text(hook->url),
 		.event_type = slice_text(EVENT_TYPE),
 		.body = slice_text(BODY),
+		.headers = directory_hook_headers(hook),
 	};
 	struct buf secret;
 	int r;

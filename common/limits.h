@@ -36,5 +36,7 @@
 #define LIMIT_EVENTS_TEXT (16 * 1024)
 #define LIMIT_SCOPES_TEXT (16 * 1024)
 #define LIMIT_SCHEDULE_TEXT 512
+/* A webhook's own request headers (headers.h), sealed. */
+#define LIMIT_HEADERS_SEALED (4096 + 64)
 
 #endif

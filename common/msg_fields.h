@@ -105,7 +105,10 @@
 	F(93, attempts, LIST, 256, "attempts of a row, oldest first")          \
 	F(94, born, U64, UINT64_MAX, "tokens minted before are void")          \
 	F(95, used, U64, UINT64_MAX, "events of this month")                   \
-	F(96, job, BYTES, 16, "id of a replay; made by who asks")
+	F(96, job, BYTES, 16, "id of a replay; made by who asks")              \
+	/* what a webhook wants of its requests */                             \
+	F(97, headers, BYTES, LIMIT_HEADERS_SEALED,                            \
+	    "added to the request (headers.h), sealed for \"headers:APP\"")
 
 #define MSG_KEY_MAX 128 /* keys are below: one byte of msgpack */
 

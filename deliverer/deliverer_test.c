@@ -266,6 +266,7 @@ outcome_of(struct world *w, const char *url, const struct msg *base)
 		record.age_ms = base->age_ms;
 		if (base->secret.data != NULL)
 			record.secret = base->secret;
+		record.headers = base->headers;
 	}
 	send_one(w, &record);
 	assert_true(logger_wait(w->logger, MSG_OUTCOME, before + 1));
@@ -378,6 +379,73 @@ test_delivered(void **state)
 	assert_true(slice_is(got.response, "thanks"));
 }
 
+static void
+close_headers(struct world *w, struct slice block, struct buf *sealed)
+{
+	buf_init(sealed, LIMIT_HEADERS_SEALED);
+	assert_int_equal(seal_close(&w->seal, "headers:7", block, sealed), 0);
+}
+
+/* Beside ours and those of libcurl; the next POST has none of them. */
+static void
+test_own_headers(void **state)
+{
+	static const char block[] =
+	    "authorization: Bearer x\0accept: text/plain\0cookie: a=b; c=d";
+	struct world *w = *state;
+	struct msg base = { .cycle_attempt = 1 };
+	struct buf sealed;
+	char *request;
+
+	close_headers(w,
+	    (struct slice){ (const uint8_t *)block, sizeof(block) }, &sealed);
+	base.headers = buf_slice(&sealed);
+	assert_int_equal(outcome_at(w, "/status/200", &base).status, 200);
+	assert_int_equal(outcome_at(w, "/status/200", NULL).status, 200);
+	buf_done(&sealed);
+	request = receiver_request(w->receiver, 0);
+	has_line(request, "authorization", "Bearer x");
+	has_line(request, "accept", "text/plain");
+	has_line(request, "cookie", "a=b; c=d");
+	has_line(request, "content-type", "application/json");
+	assert_null(strcasestr(request, "*/*"));
+	assert_null(strcasestr(request, "\r\nexpect:"));
+	free(request);
+	request = receiver_request(w->receiver, 1);
+	has_line(request, "accept", "*/*");
+	assert_null(strcasestr(request, "\r\nauthorization"));
+	assert_null(strcasestr(request, "\r\ncookie"));
+	free(request);
+}
+
+/* Sealed by us and still able to end its line: not sent. */
+static void
+test_headers_that_inject(void **state)
+{
+	static const struct slice blocks[] = {
+		{ (const uint8_t *)"a: b\r\nc: d", 11 },
+		{ (const uint8_t *)"a: b\nc: d", 10 },
+		{ (const uint8_t *)"host: evil.test", 16 },
+		{ (const uint8_t *)"content-length: 0", 18 },
+		{ (const uint8_t *)"webhook-signature: v1,x", 24 },
+	};
+	struct world *w = *state;
+
+	for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++) {
+		struct msg base = { .cycle_attempt = 1 }, got;
+		struct buf sealed;
+
+		close_headers(w, blocks[i], &sealed);
+		base.headers = buf_slice(&sealed);
+		got = outcome_at(w, "/status/200", &base);
+		buf_done(&sealed);
+		assert_int_equal(got.status, 0);
+		assert_int_equal(got.verdict, MSG_VERDICT_RETRY);
+		assert_memory_equal(got.error.data, "headers: ", 9);
+	}
+	assert_int_equal(receiver_count(w->receiver), 0);
+}
+
 static const struct {
 	const char *path;
 	struct msg base;
@@ -432,6 +500,9 @@ static const struct {
 	{ "/status/200",
 	    { .cycle_attempt = 1, .secret = { (const uint8_t *)"??", 2 } }, 0,
 	    MSG_VERDICT_RETRY, MINUTE_MS, "secret: ", 0 },
+	{ "/status/200",
+	    { .cycle_attempt = 1, .headers = { (const uint8_t *)"??", 2 } }, 0,
+	    MSG_VERDICT_RETRY, MINUTE_MS, "headers: ", 0 },
 	{ "/status/500",
 	    { .cycle_attempt = 1, .schedule = { (const uint8_t *)"7s", 2 } },
 	    500, MSG_VERDICT_RETRY, 7000, "status: HTTP 500", 6 },
@@ -539,7 +610,11 @@ test_probe(void **state)
 		.secret = buf_slice(&w->secret),
 		.timeout_ms = 5000 };
 	char url[128], *request;
+	struct buf sealed;
 
+	close_headers(
+	    w, (struct slice){ (const uint8_t *)"x-key: 1", 9 }, &sealed);
+	m.headers = buf_slice(&sealed);
 	url_to(url, w->receiver, "/status/200");
 	m.url = slice_text(url);
 	assert_true(logger_send(w->logger, &m));
@@ -549,6 +624,7 @@ test_probe(void **state)
 	m.query = 101;
 	m.url = slice_text("http://10.0.0.1/");
 	assert_true(logger_send(w->logger, &m));
+	buf_done(&sealed);
 	assert_true(logger_wait(w->logger, MSG_PROBED, 3));
 	for (size_t i = 0; i < 3; i++) {
 		struct msg got = logger_message(w->logger, MSG_PROBED, i);
@@ -568,6 +644,7 @@ test_probe(void **state)
 	    request, "x-apideck-event-type", "apideck.subscription.created");
 	has_line(request, "x-apideck-signature",
 	    "f2408ee602775022275d7a7a24be105445bb4899487321721ec56100c31d81c2");
+	has_line(request, "x-key", "1");
 	assert_null(strcasestr(request, "idempotency-key"));
 	free(request);
 }
@@ -749,6 +826,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_delivered),
 		TEST(test_answers),
+		TEST(test_own_headers),
+		TEST(test_headers_that_inject),
 		TEST(test_refused_addresses),
 		TEST(test_many_leases_of_one_body),
 		TEST(test_probe),

@@ -1,5 +1,6 @@
 #include "deliverer/easy.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,7 +121,7 @@ easy_new(const struct easy_config *config)
 		return NULL;
 	e->config = config;
 	excerpt_init(&e->excerpt);
-	/* libcurl copies a node as it is: one holds all headers. */
+	/* libcurl copies a node as it is: one holds all of ours. */
 	e->nodes[0] = (struct curl_slist){ e->headers, &e->nodes[1] };
 	e->nodes[1] = (struct curl_slist){ no_expect, NULL };
 	e->handle = curl_easy_init();
@@ -137,6 +138,7 @@ easy_free(struct easy *e)
 	if (e == NULL)
 		return;
 	curl_easy_cleanup(e->handle);
+	extra_free(e->extra);
 	excerpt_done(&e->excerpt);
 	free(e);
 }
@@ -184,6 +186,25 @@ write_headers(struct easy *e, const struct transfer *t)
 	return len > 0 && (size_t)len < sizeof(e->headers);
 }
 
+/* Most webhooks have none. */
+static bool
+add_extra(struct easy *e, const struct transfer *t)
+{
+	int r = -ENOMEM;
+
+	e->nodes[1].next = NULL;
+	if (t->headers.len == 0)
+		return true;
+	if (e->extra == NULL)
+		e->extra = extra_new();
+	if (e->extra != NULL)
+		r = extra_open(e->extra, &e->config->seal, t->app, t->headers,
+		    &e->nodes[1].next);
+	if (r == -EBADMSG)
+		e->problem = "headers: they cannot be opened, nothing was sent";
+	return r == 0;
+}
+
 static bool
 set_request(struct easy *e, const struct transfer *t)
 {
@@ -211,7 +232,7 @@ easy_begin(struct easy *e, struct transfer *t)
 	e->problem = ssrf_check_url(slice_text(t->url));
 	if (e->problem != NULL)
 		return false;
-	if (write_headers(e, t) && set_request(e, t))
+	if (write_headers(e, t) && add_extra(e, t) && set_request(e, t))
 		return true;
 	if (e->problem == NULL)
 		e->problem = "memory: it could not be sent";
@@ -244,6 +265,8 @@ easy_end(struct easy *e, CURLcode code)
 		.duration_ms = (clock_mono_us() - e->started_us) / 1000 };
 
 	e->transfer = NULL;
+	if (e->extra != NULL)
+		extra_wipe(e->extra);
 	if (e->problem == NULL)
 		(void)curl_easy_getinfo(
 		    e->handle, CURLINFO_RESPONSE_CODE, &status);

@@ -17,6 +17,7 @@
 
 #include "common/attributes.h"
 #include "deliverer/excerpt.h"
+#include "deliverer/extra.h"
 #include "deliverer/sign.h"
 #include "deliverer/ssrf.h"
 #include "deliverer/transfer.h"
@@ -28,6 +29,7 @@
 struct easy_config {
 	const struct ssrf *ssrf;
 	struct signer *signer;
+	struct seal seal;
 	uint64_t timeout_ms;
 	uint64_t connect_timeout_ms;
 };
@@ -42,7 +44,8 @@ struct easy {
 	const char *problem;
 	uint64_t started_us;
 	struct excerpt excerpt;
-	struct curl_slist nodes[2]; /* all headers; "Expect:" */
+	struct curl_slist nodes[2]; /* our headers; "Expect:" */
+	struct extra *extra;	    /* the webhook's own; NULL: none so far */
 	char headers[EASY_HEADERS_SIZE];
 	char error[CURL_ERROR_SIZE];
 };

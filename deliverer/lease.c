@@ -34,7 +34,7 @@ struct lease *
 lease_new(const struct msg *record, struct slice event_type, struct body *body)
 {
 	size_t len = record->url.len + event_type.len + record->secret.len +
-		     record->schedule.len + 4;
+		     record->schedule.len + record->headers.len + 5;
 	struct lease *l = calloc(1, sizeof(*l) + len);
 	uint8_t *at;
 
@@ -51,6 +51,7 @@ lease_new(const struct msg *record, struct slice event_type, struct body *body)
 	(void)keep(&at, event_type);
 	l->transfer.secret = keep(&at, record->secret);
 	l->schedule = keep(&at, record->schedule);
+	l->transfer.headers = keep(&at, record->headers);
 	l->transfer.body = body == NULL ? NULL : body_ref(body);
 	l->transfer.app = (uint32_t)record->app;
 	l->transfer.pin = (uint32_t)record->subscription;

@@ -42,7 +42,7 @@ struct lease {
 	enum msg_verdict verdict; /* with the retry decision */
 	uint64_t due_ms;	  /* of the next attempt, clock_mono_ms() */
 	size_t kept_bytes;	  /* counted by the outbox */
-	uint8_t texts[];	  /* url, event type, secret, schedule */
+	uint8_t texts[];	  /* url, event type, secret, headers ... */
 };
 
 struct lease_table {

@@ -35,6 +35,7 @@ make(uint32_t n, uint64_t token, struct body *body)
 		.secret = slice_text("sealed"),
 		.timeout_ms = 5,
 		.schedule = slice_text("1m"),
+		.headers = slice_text("sealed too"),
 		.flags = MSG_FLAG_ALONE };
 	struct lease *l = lease_new(&record, slice_text("x.y"), body);
 
@@ -55,6 +56,7 @@ test_copies(void **state)
 	assert_string_equal(l->transfer.event_type, "x.y");
 	assert_true(slice_is(l->transfer.secret, "sealed"));
 	assert_true(slice_is(l->schedule, "1m"));
+	assert_true(slice_is(l->transfer.headers, "sealed too"));
 	assert_int_equal(l->transfer.app, 7);
 	assert_int_equal(l->transfer.pin, 9);
 	assert_int_equal(l->transfer.timeout_ms, 5);

@@ -18,7 +18,8 @@ keep(uint8_t **at, struct slice s)
 struct probe *
 probe_new(const struct msg *m, struct id id)
 {
-	size_t len = m->url.len + m->event_type.len + m->secret.len + 3;
+	size_t len =
+	    m->url.len + m->event_type.len + m->secret.len + m->headers.len + 4;
 	struct probe *p = calloc(1, sizeof(*p) + len);
 	struct transfer *t;
 	uint8_t *at;
@@ -34,6 +35,7 @@ probe_new(const struct msg *m, struct id id)
 	t->url = (const char *)keep(&at, m->url).data;
 	t->event_type = (const char *)keep(&at, m->event_type).data;
 	t->secret = keep(&at, m->secret);
+	t->headers = keep(&at, m->headers);
 	t->probe = true;
 	t->app = (uint32_t)m->app;
 	t->pin = (uint32_t)m->query;

@@ -19,7 +19,7 @@ struct probe {
 	struct probe *next;	  /* in one list at a time */
 	struct source *source;	  /* NULL: its session is gone */
 	uint64_t query;
-	uint8_t texts[]; /* url, event type, secret */
+	uint8_t texts[]; /* url, event type, secret, headers */
 };
 
 /* From a PROBE message; id is its webhook-id. NULL when memory is out. */

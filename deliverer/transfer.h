@@ -65,7 +65,8 @@ struct transfer {
 	struct id id;	     /* webhook-id and idempotency key */
 	const char *url;
 	const char *event_type;
-	struct slice secret; /* sealed */
+	struct slice secret;  /* sealed */
+	struct slice headers; /* of the webhook's own, sealed; absent: none */
 	struct body *body;
 	struct fence *fence; /* NULL: none */
 	/* What it came to. */

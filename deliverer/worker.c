@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/clock.h"
 #include "deliverer/sign.h"
@@ -327,6 +328,7 @@ worker_start(struct worker *w, const char *name, unsigned slots,
 
 	w->max_in_flight = slots;
 	w->config = (struct easy_config){ .ssrf = config->ssrf,
+		.seal = *config->seal,
 		.timeout_ms = config->timeout_ms,
 		.connect_timeout_ms = config->connect_timeout_ms };
 	r = mailbox_init(&w->in);
@@ -393,5 +395,6 @@ worker_done(struct worker *w)
 	if (w->multi != NULL)
 		(void)curl_multi_cleanup(w->multi);
 	signer_free(w->config.signer);
+	explicit_bzero(&w->config.seal, sizeof(w->config.seal));
 	mailbox_done(&w->in);
 }

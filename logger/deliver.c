@@ -25,6 +25,7 @@ pack_lease(struct logger *l, const struct msg *event,
 		.timeout_ms = e->timeout_ms,
 		.schedule = endpoint_schedule(&l->endpoints, e),
 		.flags = event->flags & MSG_FLAG_ONCE,
+		.headers = endpoint_headers(e),
 	};
 
 	item->lease->once = (event->flags & MSG_FLAG_ONCE) != 0;

@@ -23,6 +23,7 @@ endpoint_free(struct endpoint *p)
 {
 	free(p->url);
 	free(p->secret);
+	free(p->headers);
 	free(p);
 }
 
@@ -194,12 +195,14 @@ set_deleted(struct endpoints *e, struct endpoint *p, bool deleted)
 
 static int
 set_texts(struct endpoints *e, struct endpoint *p, struct slice url,
-    struct slice secret, struct slice schedule)
+    struct slice secret, struct slice schedule, struct slice headers)
 {
 	int r = set_text(&p->url, url);
 
 	if (r == 0)
 		r = set_text(&p->secret, secret);
+	if (r == 0)
+		r = set_text(&p->headers, headers);
 	p->schedule = schedules_get(e->schedules, schedule);
 	return r;
 }
@@ -241,7 +244,8 @@ endpoints_put(struct endpoints *e, const struct msg *entry, uint64_t generation,
 	if (!slice_same(text_slice(p->url), entry->url) ||
 	    (p->enabled && !was_enabled))
 		window_init(&p->window);
-	return set_texts(e, p, entry->url, entry->secret, entry->schedule);
+	return set_texts(
+	    e, p, entry->url, entry->secret, entry->schedule, entry->headers);
 }
 
 int
@@ -272,7 +276,8 @@ endpoints_load(struct endpoints *e, const struct store_endpoint *from)
 		    e, p, word, from->hold_delivery, from->hold_ms);
 		p->hold_number = from->hold_number;
 	}
-	return set_texts(e, p, from->url, from->secret, from->schedule);
+	return set_texts(
+	    e, p, from->url, from->secret, from->schedule, from->headers);
 }
 
 void
@@ -328,6 +333,12 @@ struct slice
 endpoint_url(const struct endpoint *p)
 {
 	return text_slice(p->url);
+}
+
+struct slice
+endpoint_headers(const struct endpoint *p)
+{
+	return text_slice(p->headers);
 }
 
 struct slice

@@ -57,8 +57,8 @@ struct endpoint {
 	uint64_t generation;
 	bool enabled, deleted;
 	uint32_t timeout_ms, rate;
-	struct text *url, *secret;	 /* NULL: none */
-	const struct schedule *schedule; /* its own, or the default */
+	struct text *url, *secret, *headers; /* NULL: none */
+	const struct schedule *schedule;     /* its own, or the default */
 
 	const char *hold; /* why the logger put it on hold; NULL: not */
 	char hold_word[32];
@@ -118,6 +118,8 @@ struct store_judge endpoint_judge(const struct endpoint *p);
 /* The sealed secret that signs for it: its own, else the application's. */
 struct slice endpoint_secret(const struct endpoint *p);
 struct slice endpoint_url(const struct endpoint *p);
+/* Sealed; absent: none. */
+struct slice endpoint_headers(const struct endpoint *p);
 /* Absent: the default. */
 struct slice endpoint_schedule(
     const struct endpoints *e, const struct endpoint *p);

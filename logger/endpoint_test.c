@@ -180,14 +180,17 @@ test_defaults(void **state)
 	assert_int_equal(endpoints_put_app(&f->endpoints, &app, 1), 0);
 	own.secret = slice_text("own");
 	own.schedule = slice_text("5s");
+	own.headers = slice_text("sealed");
 	p = put(f, own);
 	assert_true(slice_is(endpoint_secret(p), "own"));
 	assert_true(slice_is(endpoint_schedule(&f->endpoints, p), "5s"));
+	assert_true(slice_is(endpoint_headers(p), "sealed"));
 	assert_int_equal(endpoint_judge(p).failed_enough, 2);
 	assert_int_equal(endpoint_judge(p).gaps[0], 5000);
 	p = put(f, plain);
 	assert_true(slice_is(endpoint_secret(p), "app's"));
 	assert_null(endpoint_schedule(&f->endpoints, p).data);
+	assert_null(endpoint_headers(p).data);
 	assert_int_equal(endpoint_judge(p).failed_enough, 3);
 	plain.number = 2;
 	plain.schedule = slice_text("nonsense");

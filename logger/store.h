@@ -195,7 +195,7 @@ struct store_endpoint {
 	uint32_t subscription, app;
 	uint64_t number;
 	bool deleted, enabled;
-	struct slice url, secret, schedule;
+	struct slice url, secret, schedule, headers;
 	uint32_t timeout_ms, rate;
 	uint64_t success_ms;
 	struct slice hold; /* NULL: none */

@@ -46,6 +46,7 @@ put_endpoint(struct store_sqlite *s, const struct msg *e)
 	sql_text(st, 8, e->schedule);
 	sql_u64(st, 9, e->rate);
 	sql_u64(st, 10, e->enabled);
+	sql_blob(st, 11, e->headers);
 	return sql_run(&s->sql, st, NULL);
 }
 
@@ -136,6 +137,7 @@ load_endpoint(struct store_sqlite *s, sqlite3_stmt *st,
 		.hold = sql_slice(st, 11),
 		.hold_ms = sql_get(st, 13),
 		.hold_number = sql_get(st, 14),
+		.headers = sql_slice(st, 15),
 	};
 	uint64_t held = STORE_NEVER;
 	int r;

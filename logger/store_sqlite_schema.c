@@ -62,6 +62,7 @@ static const char *const versions[] = {
 	" app INTEGER NOT NULL, month INTEGER NOT NULL,"
 	" events INTEGER NOT NULL, PRIMARY KEY (app, month))"
 	" WITHOUT ROWID;",
+	"ALTER TABLE endpoints ADD COLUMN headers BLOB",
 };
 
 #define VERSIONS (sizeof(versions) / sizeof(versions[0]))

@@ -162,6 +162,7 @@ put_endpoint(struct fixture *f, uint64_t number, bool enabled)
 		.id = slice_text("sub"),
 		.subscription = 9,
 		.url = slice_text("http://x/"),
+		.headers = slice_text("sealed headers"),
 		.enabled = enabled };
 	struct buf entries;
 
@@ -619,6 +620,7 @@ on_endpoint(void *arg, const struct store_endpoint *e)
 	struct loaded *l = arg;
 
 	assert_true(slice_is(e->url, "http://x/"));
+	assert_true(slice_is(e->headers, "sealed headers"));
 	l->endpoints++;
 	l->next_due_ms = e->next_due_ms;
 	l->enabled = e->enabled;

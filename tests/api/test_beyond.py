@@ -51,6 +51,7 @@ def test_settings_of_a_webhook(stack, receiver):
         "timeout_ms": None,
         "rate": None,
         "scopes": {},
+        "headers": {},
         "own_secret": False,
         "disabled_cause": None,
     }

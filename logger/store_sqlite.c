@@ -393,6 +393,9 @@ store_sqlite_open(const char *path, struct store **ret)
 		return -ENOMEM;
 	s->store.engine = &engine;
 	s->lock_fd = -1;
+	/* Counting memory takes a lock that all threads share, at every
+	 * allocation. Refused, harmlessly, once SQLite is in use. */
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	init_sleep(s);
 	s->path = strdup(path);
 	r = s->path == NULL ? -ENOMEM : take_lock(s);

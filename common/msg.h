@@ -108,7 +108,8 @@ enum msg_query {
 	MSG_QUERY_MAX
 };
 enum msg_tristate { MSG_ANY, MSG_TRUE, MSG_FALSE };
-/* What a delivery is; also the column `state` of the store. */
+/* What a delivery is; also the column `state` of the store. OVER is HELD to
+ * everybody but the store: held because its event came over the quota. */
 enum msg_state {
 	MSG_STATE_NONE,
 	MSG_STATE_DUE,
@@ -116,6 +117,7 @@ enum msg_state {
 	MSG_STATE_DELIVERED,
 	MSG_STATE_FAILED,
 	MSG_STATE_HELD,
+	MSG_STATE_OVER,
 	MSG_STATE_MAX
 };
 

@@ -52,10 +52,14 @@ on_entry(void *arg, const struct msg *entry, uint64_t generation)
 	struct endpoint *e = NULL;
 	int r = 0;
 
-	if (entry->kind == MSG_ENTRY_APP)
+	if (entry->kind == MSG_ENTRY_APP) {
 		r = endpoints_put_app(&l->endpoints, entry, generation);
-	else if (entry->kind == MSG_ENTRY_SUBSCRIPTION)
+		if (r == 0)
+			quota_look(l,
+			    endpoints_app(&l->endpoints, (uint32_t)entry->app));
+	} else if (entry->kind == MSG_ENTRY_SUBSCRIPTION) {
 		r = endpoints_put(&l->endpoints, entry, generation, &e);
+	}
 	if (r < 0)
 		l->directory->error = r;
 	if (e == NULL)

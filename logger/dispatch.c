@@ -11,8 +11,9 @@
 #define DISPATCH_CHUNK 64      /* leases of one pick while others wait */
 #define DISPATCH_LOOKS 64      /* endpoints looked at for one pick */
 #define DISPATCH_AGAIN_MS 1000 /* after an operation that was refused */
+#define DISPATCH_LIFTS 4 /* with the writer at once: a commit stays short */
 
-/* An operation of one endpoint: TAKE, SUSPEND or RESUME. */
+/* An operation of one endpoint: TAKE, SUSPEND, RESUME or LIFT. */
 struct endpoint_job {
 	struct job job; /* first */
 	struct logger *logger;
@@ -97,6 +98,91 @@ dispatch_resume(struct logger *l, struct endpoint *e)
 {
 	if (e->held && !e->busy && !e->deleted && endpoint_sends(e))
 		shift(l, e, STORE_RESUME);
+}
+
+/* ---- lift --------------------------------------------------------------- */
+
+static void
+on_lifted(struct job *job)
+{
+	struct endpoint_job *j = (struct endpoint_job *)job;
+	struct store_shift *shift = &job->op.u.shift;
+	struct endpoint *e = j->endpoint;
+	struct logger *l = j->logger;
+	bool more = shift->changed == STORE_SWEEP_ROWS;
+
+	l->lifting--;
+	if (job->op.result < 0) {
+		if (job->op.result != -ECANCELED)
+			log_error("subscription=%u error=\"%s\"",
+			    e->subscription, job->op.reason);
+		shift->next_due_ms = logger_now(l) + DISPATCH_AGAIN_MS;
+		endpoint_set_over(&l->endpoints, e, true); /* quota_tick() */
+		endpoint_job_end(j, shift->next_due_ms);
+		return;
+	}
+	app_used(e->app, &shift->usage);
+	if (shift->over || more)
+		endpoint_set_over(&l->endpoints, e, true);
+	if (more)
+		endpoints_lift(&l->endpoints, e->app, l->month);
+	if (shift->hold && shift->changed > 0)
+		e->held = true;
+	endpoint_job_end(j, shift->next_due_ms);
+	dispatch_resume(l, e);
+}
+
+static void
+lift(struct logger *l, struct endpoint *e)
+{
+	struct endpoint_job *j = endpoint_job_new(l, e, STORE_LIFT, on_lifted);
+
+	if (j == NULL)
+		return;
+	j->job.op.u.shift.subscription = e->subscription;
+	j->job.op.u.shift.app = e->app->app;
+	j->job.op.u.shift.hold = !endpoint_sends(e);
+	e->next_due_ms = STORE_NEVER;
+	e->backlogged = true;
+	endpoint_set_over(&l->endpoints, e, false);
+	endpoints_touch(&l->endpoints, e, logger_now(l));
+	l->lifting++;
+	writer_post(l->writer, &j->job);
+}
+
+/* The application's next endpoint that nothing is going on for, or NULL. */
+static struct endpoint *
+next_over(struct app *a)
+{
+	for (unsigned looks = 0; looks < DISPATCH_LOOKS; looks++) {
+		struct endpoint *e = TAILQ_FIRST(&a->over);
+
+		if (!e->busy)
+			return e;
+		TAILQ_REMOVE(&a->over, e, over_entry);
+		TAILQ_INSERT_TAIL(&a->over, e, over_entry);
+	}
+	return NULL;
+}
+
+/* What was over a quota, in turns over the applications. */
+static void
+lift_run(struct logger *l)
+{
+	struct endpoints *all = &l->endpoints;
+	struct app *last = TAILQ_LAST(&all->lifts, app_queue);
+	struct app *a = NULL;
+
+	while (a != last && l->lifting < DISPATCH_LIFTS) {
+		struct endpoint *e;
+
+		a = TAILQ_FIRST(&all->lifts);
+		TAILQ_REMOVE(&all->lifts, a, lift_entry);
+		TAILQ_INSERT_TAIL(&all->lifts, a, lift_entry);
+		e = next_over(a);
+		if (e != NULL)
+			lift(l, e);
+	}
 }
 
 /* ---- take --------------------------------------------------------------- */
@@ -300,6 +386,7 @@ dispatch_run(struct logger *l)
 	struct endpoints *e = &l->endpoints;
 	size_t idle = 0; /* applications in a row that got nothing */
 
+	lift_run(l);
 	endpoints_wake(e, logger_now(l));
 	set_alarm(l);
 	while (idle < e->ready_apps) {

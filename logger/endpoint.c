@@ -12,6 +12,7 @@ endpoints_init(struct endpoints *e, struct schedules *schedules)
 
 	*e = (struct endpoints){ .schedules = schedules };
 	TAILQ_INIT(&e->ready);
+	TAILQ_INIT(&e->lifts);
 	TAILQ_INIT(&e->holds);
 	TAILQ_INIT(&e->gone);
 	r = table_init(&e->apps);
@@ -98,6 +99,7 @@ need_app(struct endpoints *e, uint32_t number)
 		return NULL;
 	app->app = number;
 	TAILQ_INIT(&app->ready);
+	TAILQ_INIT(&app->over);
 	table_add(&e->apps, &app->node, number);
 	return app;
 }
@@ -115,6 +117,8 @@ endpoints_put_app(
 		return 0;
 	app->number = entry->number;
 	app->deleted = entry->deleted;
+	app->quota = entry->deleted ? 0 : entry->quota;
+	app->limited = slice_is(entry->reason, APP_LIMITED);
 	return set_text(&app->secret, entry->secret);
 }
 
@@ -126,7 +130,61 @@ endpoints_load_app(struct endpoints *e, const struct store_app *from)
 	if (app == NULL)
 		return -ENOMEM;
 	app->number = from->number;
+	app->quota = from->quota;
+	app->usage = from->usage;
 	return set_text(&app->secret, from->secret);
+}
+
+bool
+app_used_up(const struct app *a, uint32_t month)
+{
+	return a->quota != 0 && a->usage.month == month &&
+	       a->usage.events >= a->quota;
+}
+
+bool
+app_is_over(const struct app *a, uint32_t month)
+{
+	return app_used_up(a, month) && a->usage.events > a->quota;
+}
+
+void
+app_used(struct app *a, const struct store_usage *usage)
+{
+	a->usage = *usage;
+}
+
+void
+endpoint_set_over(struct endpoints *e, struct endpoint *p, bool over)
+{
+	struct app *a = p->app;
+
+	if (p->over == over || (over && p->deleted))
+		return;
+	p->over = over;
+	if (over) {
+		TAILQ_INSERT_TAIL(&a->over, p, over_entry);
+		return;
+	}
+	TAILQ_REMOVE(&a->over, p, over_entry);
+	if (a->lifting && TAILQ_EMPTY(&a->over)) {
+		a->lifting = false;
+		TAILQ_REMOVE(&e->lifts, a, lift_entry);
+	}
+}
+
+void
+endpoints_lift(struct endpoints *e, struct app *a, uint32_t month)
+{
+	bool lifting = !TAILQ_EMPTY(&a->over) && !app_is_over(a, month);
+
+	if (lifting == a->lifting)
+		return;
+	a->lifting = lifting;
+	if (lifting)
+		TAILQ_INSERT_TAIL(&e->lifts, a, lift_entry);
+	else
+		TAILQ_REMOVE(&e->lifts, a, lift_entry);
 }
 
 /* Makes room for one more in the heap, so that touching cannot fail. */
@@ -186,6 +244,8 @@ set_deleted(struct endpoints *e, struct endpoint *p, bool deleted)
 	if (p->deleted == deleted)
 		return;
 	clear_hold(e, p);
+	if (deleted) /* like what is HELD: it goes with its event */
+		endpoint_set_over(e, p, false);
 	p->deleted = deleted;
 	if (deleted)
 		TAILQ_INSERT_TAIL(&e->gone, p, hold_entry);
@@ -267,6 +327,7 @@ endpoints_load(struct endpoints *e, const struct store_endpoint *from)
 	p->next_due_ms = from->next_due_ms;
 	p->backlogged = p->next_due_ms != STORE_NEVER;
 	p->held = from->held;
+	endpoint_set_over(e, p, from->over && !from->deleted);
 	if (from->hold.data != NULL) {
 		char word[sizeof(p->hold_word)];
 

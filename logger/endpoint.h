@@ -23,6 +23,9 @@
 #include "logger/table.h"
 #include "logger/window.h"
 
+/* The reason in the entry of an application whose quota is used up. */
+#define APP_LIMITED "usage_limit"
+
 /* Bytes of their own, as many as they are. */
 struct text {
 	size_t len;
@@ -43,6 +46,14 @@ struct app {
 	bool deleted;
 	uint32_t out;	     /* leases, reserved ones too */
 	struct text *secret; /* NULL: none */
+
+	uint64_t quota;		    /* events a month; 0: no limit */
+	bool limited;		    /* the directory says that it is used up */
+	struct store_usage usage;   /* as far as commits have said */
+	struct endpoint_queue over; /* with deliveries over the quota */
+	bool lifting;		    /* in lifts */
+	uint64_t notice_ms, notice_number; /* its last NOTICE; 0: none */
+	TAILQ_ENTRY(app) lift_entry;
 };
 
 TAILQ_HEAD(app_queue, app);
@@ -51,6 +62,7 @@ struct endpoint {
 	struct table_node node; /* first */
 	TAILQ_ENTRY(endpoint) entry;
 	TAILQ_ENTRY(endpoint) hold_entry; /* in holds or gone */
+	TAILQ_ENTRY(endpoint) over_entry; /* in its application's over */
 	struct app *app;
 	uint32_t subscription;
 	uint64_t number;
@@ -69,6 +81,7 @@ struct endpoint {
 	uint64_t success_ms;
 	uint64_t next_due_ms; /* no delivery is due earlier; STORE_NEVER */
 	bool held;	      /* it may have HELD deliveries */
+	bool over;	      /* it may have OVER ones */
 	bool busy;	      /* an operation for it is with the writer */
 	bool backlogged;      /* more was due than could be taken */
 	bool ready;	      /* in its application's queue */
@@ -82,6 +95,7 @@ struct endpoints {
 	struct table apps, by_number;
 	struct app_queue ready;
 	size_t ready_apps;
+	struct app_queue lifts;	     /* may send what was over their quota */
 	struct endpoint_queue holds; /* put on hold by us */
 	struct endpoint_queue gone;  /* deleted, with something left */
 	struct endpoint **heap;	     /* from 1 */
@@ -112,6 +126,15 @@ void endpoint_delete(struct endpoints *e, struct endpoint *p);
 bool endpoint_sends(const struct endpoint *p);
 void endpoint_set_hold(struct endpoints *e, struct endpoint *p,
     const char *reason, struct id delivery, uint64_t at_ms);
+/* Of this month: all of its quota is used; more than that. */
+bool app_used_up(const struct app *a, uint32_t month);
+bool app_is_over(const struct app *a, uint32_t month);
+/* What a commit said; the store's word is the last. */
+void app_used(struct app *a, const struct store_usage *usage);
+/* It has, or may have no more, deliveries over the quota. */
+void endpoint_set_over(struct endpoints *e, struct endpoint *p, bool over);
+/* Looks whether what is over the quota of the application may be sent now. */
+void endpoints_lift(struct endpoints *e, struct app *a, uint32_t month);
 /* A delivery of it is due at due_ms; STORE_NEVER is none. */
 void endpoint_due(struct endpoint *p, uint64_t due_ms);
 struct store_judge endpoint_judge(const struct endpoint *p);

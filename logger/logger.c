@@ -248,6 +248,7 @@ on_tick(void *arg)
 		timekeeper_slew(&l->time, clock_wall_ms(), clock_mono_ms());
 		lease_tick(l);
 		notice_tick(l);
+		quota_tick(l);
 		endpoints_forget(&l->endpoints);
 		sweep(l);
 	}
@@ -319,6 +320,7 @@ touch_all(struct logger *l)
 		    &l->endpoints, (struct endpoint *)node, logger_now(l));
 		dispatch_resume(l, (struct endpoint *)node);
 	}
+	quota_tick(l);
 }
 
 /* ---- open and close ----------------------------------------------------- */

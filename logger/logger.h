@@ -44,6 +44,7 @@ struct logger_counts {
 	uint64_t delivered, failed_attempts, garbage;
 	uint64_t leases, leases_lost, leases_released;
 	uint64_t deleted;
+	uint64_t over_quota, held_full; /* deliveries, at their commit */
 };
 
 struct probes {
@@ -76,6 +77,8 @@ struct logger {
 	uint64_t alarm_ms;
 	int timer;
 	struct probes probes;
+	uint32_t month;	  /* of UTC: 202611 */
+	unsigned lifting; /* LIFTs with the writer */
 	struct logger_counts counts;
 	struct buf packed; /* of the message being sent */
 };
@@ -135,6 +138,13 @@ void dispatch_run(struct logger *l);
 /* Held deliveries of an endpoint that may be sent to become due. */
 void dispatch_resume(struct logger *l, struct endpoint *e);
 
+/* quota.c: something changed about the application's quota or usage. */
+void quota_look(struct logger *l, struct app *a);
+/* Each second, and at the start: the month may have turned. */
+void quota_tick(struct logger *l);
+/* The plan's delivery was committed as one over the quota. */
+void quota_over(struct logger *l, struct endpoint *e);
+
 /* deliver.c: leases of one body, all at the same deliverer, that are committed.
  * What cannot be sent is given back. */
 struct deliver_item {
@@ -147,6 +157,8 @@ void deliver_send(struct logger *l, const struct msg *event,
 
 /* notice.c */
 void notice_send(struct logger *l, struct endpoint *e);
+/* When its quota is used up and the directory does not say so. */
+void notice_app(struct logger *l, struct app *a);
 void notice_tick(struct logger *l);
 
 /* probe.c */

@@ -56,8 +56,9 @@ settle(struct plan_job *j, size_t i)
 	struct logger *l = j->logger;
 	struct endpoint *e = endpoints_find(&l->endpoints, d->subscription);
 
-	if (j->leases[i] != NULL && !d->inserted) {
-		lease_end(l, j->leases[i]); /* it was there before */
+	if (j->leases[i] != NULL &&
+	    (!d->inserted || d->became != MSG_STATE_LEASED)) {
+		lease_end(l, j->leases[i]); /* was there, or over the quota */
 		j->leases[i] = NULL;
 	}
 	if (j->leases[i] != NULL) {
@@ -66,14 +67,30 @@ settle(struct plan_job *j, size_t i)
 	}
 	if (!d->inserted || e == NULL)
 		return;
-	if (d->state == MSG_STATE_DUE) {
+	if (d->became == MSG_STATE_DUE) {
 		endpoint_due(e, p->planned_ms);
 		endpoints_touch(&l->endpoints, e, logger_now(l));
 	}
-	if (d->state == MSG_STATE_HELD) {
+	if (d->became == MSG_STATE_HELD) {
 		e->held = true;
 		dispatch_resume(l, e);
 	}
+	if (d->became == MSG_STATE_OVER)
+		quota_over(l, e);
+	l->counts.held_full += d->became == MSG_STATE_FAILED;
+}
+
+/* Before the deliveries are settled: they are judged by it. */
+static void
+count_usage(struct plan_job *j)
+{
+	struct logger *l = j->logger;
+	struct app *a = endpoints_app(&l->endpoints, (uint32_t)j->msg.app);
+
+	if (a == NULL || j->job.op.result < 0)
+		return;
+	app_used(a, &j->job.op.u.plan.usage);
+	notice_app(l, a);
 }
 
 static void
@@ -83,6 +100,7 @@ on_committed(struct job *job)
 	const struct store_plan *p = &job->op.u.plan;
 	struct logger *l = j->logger;
 
+	count_usage(j);
 	for (size_t i = 0; i < p->count; i++) {
 		if (job->op.result < 0)
 			p->deliveries[i].inserted = false;
@@ -155,6 +173,10 @@ choose(struct plan_job *j, struct endpoint *e)
 
 	if (j->msg.flags & MSG_FLAG_ONCE)
 		return fleet_choose(&l->fleet, false, &room);
+	/* The store will hold it, unless it was there before. */
+	if ((j->msg.flags & MSG_FLAG_FREE) == 0 &&
+	    app_used_up(e->app, l->month))
+		return NULL;
 	return endpoint_sends(e) ? dispatch_fresh(l, e) : NULL;
 }
 

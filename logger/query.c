@@ -58,6 +58,10 @@ query_message(
 		free(j);
 		return;
 	}
+	/* Without a time it is about this month. */
+	if (j->question.query.what == MSG_QUERY_USAGE &&
+	    j->question.query.from_ms == 0)
+		j->question.query.from_ms = logger_now(l);
 	j->logger = l;
 	j->from = peer_ref(from);
 	j->seq = seq;

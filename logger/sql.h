@@ -36,7 +36,10 @@
 	    " request_id, hole, flags, dedupe_key, body)"                      \
 	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13," \
 	    " ?14, ?15) ON CONFLICT (custody) DO NOTHING")                     \
-	S(EVENT_FIND, "SELECT seq FROM events WHERE custody = ?1")             \
+	S(USAGE_GET,                                                           \
+	    "SELECT (SELECT quota FROM apps WHERE app = ?1),"                  \
+	    " (SELECT events FROM usage WHERE app = ?1 AND month = ?2)")       \
+	S(EVENT_FIND, "SELECT seq, flags FROM events WHERE custody = ?1")      \
 	S(EVENT_LAST, "SELECT max(seq) FROM events")                           \
 	S(EVENT_HOLDER,                                                        \
 	    "SELECT custody, planned_ms, dedupe_key FROM events"               \
@@ -82,6 +85,10 @@
 	S(DELIVERY_LIVE,                                                       \
 	    "SELECT 1 FROM deliveries WHERE event = ?1 AND state IN (1, 2)"    \
 	    " LIMIT 1")                                                        \
+	S(DELIVERIES_HELD,                                                     \
+	    "UPDATE endpoints SET held = held - 1 WHERE subscription IN"       \
+	    " (SELECT subscription FROM deliveries"                            \
+	    " WHERE event = ?1 AND state IN (5, 6))")                          \
 	S(ATTEMPT_ADD,                                                         \
 	    "INSERT INTO attempts (event, subscription, token, attempt,"       \
 	    " status, verdict, at_ms, took_ms, error, response)"               \
@@ -132,11 +139,17 @@
 	    "UPDATE endpoints SET hold = ?2, hold_delivery = ?3, hold_ms = ?4," \
 	    " hold_number = number WHERE subscription = ?1 AND hold IS NULL"   \
 	    " AND deleted = 0")                                                \
+	S(ENDPOINT_HELD,                                                       \
+	    "UPDATE endpoints SET held = held + ?2 WHERE subscription = ?1"    \
+	    " RETURNING held")                                                 \
 	S(ENDPOINT_SUCCESS,                                                    \
 	    "UPDATE endpoints SET success_ms = ?2 WHERE subscription = ?1"     \
 	    " AND success_ms + 60000 < ?2")                                    \
 	S(LOAD_APPS,                                                           \
-	    "SELECT app, number, id, secret FROM apps WHERE deleted = 0")      \
+	    "SELECT a.app, a.number, a.id, a.secret, a.quota, u.month,"        \
+	    " u.events FROM apps a LEFT JOIN usage u ON u.app = a.app"         \
+	    " AND u.month = (SELECT max(month) FROM usage WHERE app = a.app)"  \
+	    " WHERE a.deleted = 0")                                            \
 	S(LOAD_ENDPOINTS,                                                      \
 	    "SELECT subscription, app, number, deleted, enabled, url, secret," \
 	    " schedule, timeout_ms, rate, success_ms, hold, hold_delivery,"    \

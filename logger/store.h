@@ -44,6 +44,12 @@
 /* A delivery whose lease was lost: due at once, then after these. */
 #define STORE_LOST_MAX 10 /* this one counts as a failed attempt */
 
+/* A plan adds no more to a subscription that has so many HELD and OVER: what
+ * comes then is FAILED at its commit, with the reason as its attempt, and can
+ * be replayed. What was due already and is suspended counts, but never fails
+ * for it. */
+#define STORE_HELD_MAX 100000
+
 struct store;
 struct store_reader;
 
@@ -55,6 +61,7 @@ enum store_op_type {
 	STORE_DIRECTORY, /* entries of the directory */
 	STORE_SUSPEND,	 /* due deliveries of an endpoint become held */
 	STORE_RESUME,	 /* its held ones become due, in a new cycle */
+	STORE_LIFT,	 /* its ones over the quota become due or held */
 	STORE_SWEEP,	 /* retention, dedupe keys, marks */
 	STORE_OP_MAX
 };
@@ -66,11 +73,19 @@ struct store_lease {
 	uint64_t token;
 };
 
+/* What an application used in one month. */
+struct store_usage {
+	uint32_t month;	 /* UTC: 202611 */
+	uint64_t events; /* committed, but for those outside the quota */
+};
+
 struct store_delivery {
 	uint32_t subscription;
 	enum msg_state state; /* DUE, LEASED (token 1) or HELD */
 	uint64_t session;     /* of the deliverer, when LEASED */
 	bool inserted;	      /* out: it was not there yet */
+	/* out, when inserted: state; or OVER, or FAILED (STORE_HELD_MAX) */
+	enum msg_state became;
 };
 
 struct store_plan {
@@ -80,7 +95,8 @@ struct store_plan {
 	/* out: 0 when the event's dedupe key had been seen with another event,
 	 * and nothing was stored. */
 	uint64_t event;
-	uint64_t planned_ms; /* out */
+	uint64_t planned_ms;	  /* out */
+	struct store_usage usage; /* out: of the application, with this */
 };
 
 /* What the endpoint is like, for what an outcome decides about it. */
@@ -156,11 +172,15 @@ struct store_directory {
 	size_t gone_count;
 };
 
-/* STORE_SUSPEND and STORE_RESUME */
+/* STORE_SUSPEND, STORE_RESUME, STORE_LIFT */
 struct store_shift {
 	uint32_t subscription;
-	uint32_t changed;     /* out: at most STORE_SWEEP_ROWS */
-	uint64_t next_due_ms; /* out */
+	uint32_t app;		  /* of a LIFT, which its quota may forbid */
+	bool hold;		  /* of a LIFT: they become HELD, not DUE */
+	bool over;		  /* out: forbidden, nothing changed */
+	struct store_usage usage; /* out, of a LIFT */
+	uint32_t changed;	  /* out: at most STORE_SWEEP_ROWS */
+	uint64_t next_due_ms;	  /* out */
 };
 
 struct store_sweep {
@@ -189,6 +209,8 @@ struct store_app {
 	uint32_t app;
 	uint64_t number;
 	struct slice id, secret;
+	uint64_t quota;		  /* events a month; 0: no limit */
+	struct store_usage usage; /* of the newest month that has any */
 };
 
 struct store_endpoint {
@@ -203,6 +225,7 @@ struct store_endpoint {
 	uint64_t hold_ms, hold_number;
 	uint64_t next_due_ms; /* STORE_NEVER: nothing is due, ever */
 	bool held;	      /* some of its deliveries are HELD */
+	bool over;	      /* some are OVER */
 };
 
 struct store_loaded_lease {

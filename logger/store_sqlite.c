@@ -92,60 +92,6 @@ checkpoint_run(void *arg)
 	return NULL;
 }
 
-/* ---- usage -------------------------------------------------------------- */
-
-static int
-usage_flush(struct store_sqlite *s)
-{
-	for (size_t i = 0; i < s->usage_count; i++) {
-		sqlite3_stmt *st = sql_use(&s->sql, SQL_USAGE_ADD);
-		int r;
-
-		sql_u64(st, 1, s->usage[i].app);
-		sql_u64(st, 2, s->usage[i].month);
-		sql_u64(st, 3, s->usage[i].events);
-		r = sql_run(&s->sql, st, NULL);
-		if (r < 0)
-			return r;
-	}
-	s->usage_count = 0;
-	return 0;
-}
-
-static void
-usage_month(struct store_sqlite *s)
-{
-	time_t now = (time_t)(s->now_ms / 1000);
-	struct tm tm = { 0 };
-
-	if (s->now_ms < s->month_ends_ms && s->month != 0)
-		return;
-	(void)gmtime_r(&now, &tm);
-	s->month =
-	    (uint32_t)(tm.tm_year + 1900) * 100 + (uint32_t)(tm.tm_mon + 1);
-	/* Looked at again every minute: cheap, and right at the turn. */
-	s->month_ends_ms = (s->now_ms / 60000 + 1) * 60000;
-}
-
-int
-usage_count(struct store_sqlite *s, uint32_t app)
-{
-	usage_month(s);
-	for (size_t i = 0; i < s->usage_count; i++)
-		if (s->usage[i].app == app && s->usage[i].month == s->month) {
-			s->usage[i].events++;
-			return 0;
-		}
-	if (s->usage_count == SQLITE_USAGE_MAX) {
-		int r = usage_flush(s);
-
-		if (r < 0)
-			return r;
-	}
-	s->usage[s->usage_count++] = (struct usage){ app, s->month, 1 };
-	return 0;
-}
-
 /* ---- transactions ------------------------------------------------------- */
 
 static int
@@ -171,9 +117,13 @@ apply_one(struct store_sqlite *s, struct store_op *op)
 	case STORE_DIRECTORY:
 		return sqlite_directory(s, &op->u.directory);
 	case STORE_SUSPEND:
-		return sqlite_shift(s, &op->u.shift, false);
+		return sqlite_shift(
+		    s, &op->u.shift, MSG_STATE_DUE, MSG_STATE_HELD);
 	case STORE_RESUME:
-		return sqlite_shift(s, &op->u.shift, true);
+		return sqlite_shift(
+		    s, &op->u.shift, MSG_STATE_HELD, MSG_STATE_DUE);
+	case STORE_LIFT:
+		return sqlite_lift(s, &op->u.shift);
 	case STORE_SWEEP:
 		return sqlite_sweep(s, &op->u.sweep);
 	case STORE_OP_MAX:
@@ -189,6 +139,13 @@ refuse(struct store_sqlite *s, struct store_op *op, int r)
 	if (op->reason[0] == '\0')
 		(void)snprintf(op->reason, sizeof(op->reason), "invalid: %s",
 		    sqlite3_errmsg(s->db));
+}
+
+static int
+undo_one(struct store_sqlite *s)
+{
+	usage_rollback(s);
+	return run_simple(s, SQL_ROLLBACK_TO);
 }
 
 /*
@@ -216,11 +173,12 @@ apply_batch(struct store_sqlite *s, struct store_op *const *ops, size_t count,
 			dedupe_rollback_to(s, undo);
 			if (!careful && sqlite3_total_changes(s->db) != before)
 				return -EINVAL;
-			r = careful ? run_simple(s, SQL_ROLLBACK_TO) : 0;
-			if (r < 0)
-				return r;
+			r = careful ? undo_one(s) : 0;
+		} else if (careful) {
+			r = usage_flush(s);
 		}
-		r = careful ? run_simple(s, SQL_RELEASE) : 0;
+		if (r == 0 && careful)
+			r = run_simple(s, SQL_RELEASE);
 		if (r < 0)
 			return r;
 	}
@@ -233,7 +191,6 @@ transaction(struct store_sqlite *s, struct store_op *const *ops, size_t count,
 {
 	int r;
 
-	s->usage_count = 0;
 	s->last_event = s->last_committed;
 	r = run_simple(s, SQL_BEGIN);
 	if (r < 0)
@@ -251,11 +208,14 @@ transaction(struct store_sqlite *s, struct store_op *const *ops, size_t count,
 		if (!sqlite3_get_autocommit(s->db))
 			(void)run_simple(s, SQL_ROLLBACK);
 		dedupe_rollback(s);
+		usage_rollback(s);
+		usage_end(s);
 		s->floor_set = 0;
 		s->last_event = s->last_committed;
 		return r;
 	}
 	dedupe_commit(s);
+	usage_end(s);
 	s->last_committed = s->last_event;
 	return 0;
 }
@@ -302,6 +262,7 @@ close_store(struct store *store)
 		pthread_join(s->checkpointer, NULL);
 	}
 	dedupe_done(&s->dedupe);
+	usage_done(&s->usage);
 	sql_done(&s->sql);
 	sqlite3_close(s->db);
 	if (s->lock_fd >= 0)
@@ -399,6 +360,8 @@ store_sqlite_open(const char *path, struct store **ret)
 	init_sleep(s);
 	s->path = strdup(path);
 	r = s->path == NULL ? -ENOMEM : take_lock(s);
+	if (r == 0)
+		r = usage_init(&s->usage);
 	if (r == 0)
 		r = open_database(s);
 	if (r == 0) {

@@ -16,13 +16,13 @@
 #include "logger/sql.h"
 #include "logger/store.h"
 #include "logger/store_sqlite_dedupe.h"
+#include "logger/store_sqlite_usage.h"
 
 #define SQLITE_PAGE_BYTES 8192
 #define SQLITE_WAL_MAX_PAGES 8192 /* 64 MiB: the writer checkpoints itself */
 #define SQLITE_CHECKPOINT_MS 250
 #define SQLITE_CHECKPOINT_PAGES 512 /* below this it is not worth a sync */
 #define SQLITE_BUSY_MS 5000
-#define SQLITE_USAGE_MAX 64 /* applications counted before they are written */
 
 /* Numbers kept in marks. */
 #define MARK_NUMBER "directory_number"
@@ -30,11 +30,9 @@
 #define MARK_LAST_EVENT "last_event"
 #define MARK_MERGED "dedupe_merged"
 
-struct usage {
-	uint32_t app;
-	uint32_t month; /* 202611 */
-	uint64_t events;
-};
+/* In the column flags of an event, beside the message's 32 bits: its
+ * deliveries are over the quota. */
+#define SQLITE_EVENT_OVER (UINT64_C(1) << 32)
 
 struct store_sqlite {
 	struct store store;
@@ -45,10 +43,7 @@ struct store_sqlite {
 	uint64_t now_ms; /* of the batch */
 	uint64_t last_event;
 	uint64_t last_committed;
-	uint64_t month_ends_ms; /* usage month is right until then */
-	uint32_t month;
-	struct usage usage[SQLITE_USAGE_MAX];
-	size_t usage_count;
+	struct usage usage;
 	uint64_t swept_event; /* retention goes on behind this one */
 	struct dedupe dedupe;
 	uint64_t floor_set; /* MARK_LEASE_FLOOR, as it is in the store */
@@ -67,7 +62,7 @@ struct delivery_row {
 	uint32_t subscription;
 	enum msg_state state, old_state;
 	uint64_t token, old_token;
-	uint64_t due_ms; /* STORE_NEVER unless DUE or HELD */
+	uint64_t due_ms; /* STORE_NEVER unless DUE, HELD or OVER */
 	uint64_t session;
 	uint32_t attempts;
 	uint32_t cycle; /* attempts before this cycle */
@@ -90,7 +85,9 @@ int sqlite_take(struct store_sqlite *s, struct store_take *t) SL_MUST_CHECK;
 int sqlite_give_back(
     struct store_sqlite *s, struct store_give_back *g) SL_MUST_CHECK;
 int sqlite_shift(struct store_sqlite *s, struct store_shift *shift,
-    bool resume) SL_MUST_CHECK;
+    enum msg_state from, enum msg_state to) SL_MUST_CHECK;
+int sqlite_lift(
+    struct store_sqlite *s, struct store_shift *shift) SL_MUST_CHECK;
 int sqlite_directory(
     struct store_sqlite *s, const struct store_directory *d) SL_MUST_CHECK;
 int sqlite_sweep(struct store_sqlite *s, struct store_sweep *w) SL_MUST_CHECK;
@@ -102,25 +99,23 @@ int sqlite_page(struct store_reader *r, const struct msg *query,
     struct buf *out) SL_MUST_CHECK;
 void sqlite_reader_close(struct store_reader *r);
 
-/* One more event of the application this month. */
-int usage_count(struct store_sqlite *s, uint32_t app) SL_MUST_CHECK;
 int sqlite_mark_get(
     struct store_sqlite *s, const char *name, uint64_t *ret) SL_MUST_CHECK;
 int sqlite_mark_set(
     struct store_sqlite *s, const char *name, uint64_t value) SL_MUST_CHECK;
 int sqlite_next_due(struct store_sqlite *s, uint32_t subscription,
     enum msg_state state, uint64_t *ret_due_ms) SL_MUST_CHECK;
-/* Commit sequence of the event; 0: not there. */
-int sqlite_event_of(
-    struct store_sqlite *s, struct id custody, uint64_t *ret) SL_MUST_CHECK;
+/* Commit sequence of the event; 0: not there. ret_flags may be NULL. */
+int sqlite_event_of(struct store_sqlite *s, struct id custody, uint64_t *ret,
+    uint64_t *ret_flags) SL_MUST_CHECK;
 
 /* ---- one delivery ------------------------------------------------------- */
 
 /* -ENOENT: not there. */
 int delivery_load(struct store_sqlite *s, uint64_t event, uint32_t subscription,
     struct delivery_row *ret) SL_MUST_CHECK;
-/* The one place where a delivery changes its state: due_ms counts for DUE and
- * HELD, session for LEASED, which also takes the next token. */
+/* The one place where a delivery changes its state: due_ms counts for DUE,
+ * HELD and OVER, session for LEASED, which also takes the next token. */
 void delivery_set_state(struct delivery_row *row, enum msg_state state,
     uint64_t due_ms, uint64_t session);
 /* Writes the row unless it changed since it was read; then -ESTALE. With
@@ -133,6 +128,10 @@ int delivery_save(struct store_sqlite *s, const struct delivery_row *row,
 int delivery_add_attempt(struct store_sqlite *s, struct delivery_row *row,
     const struct store_outcome *o, bool *ret_new,
     bool *ret_first) SL_MUST_CHECK;
+/* It was added HELD or OVER: counts it, and fails it when there are too many;
+ * *ret_kept says whether it stays. */
+int delivery_keep_held(struct store_sqlite *s, uint64_t event,
+    uint32_t subscription, bool *ret_kept) SL_MUST_CHECK;
 /* Its lease went: due again with the back-off of lost leases. */
 int delivery_lose(struct store_sqlite *s, struct delivery_row *row,
     const struct store_judge *judge) SL_MUST_CHECK;

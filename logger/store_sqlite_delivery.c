@@ -49,6 +49,7 @@ delivery_set_state(struct delivery_row *row, enum msg_state state,
 	switch (state) {
 	case MSG_STATE_DUE:
 	case MSG_STATE_HELD:
+	case MSG_STATE_OVER:
 		row->due_ms = due_ms;
 		row->session = 0;
 		break;
@@ -67,6 +68,29 @@ delivery_set_state(struct delivery_row *row, enum msg_state state,
 		return;
 	}
 	row->state = state;
+}
+
+static bool
+is_held(enum msg_state state)
+{
+	return state == MSG_STATE_HELD || state == MSG_STATE_OVER;
+}
+
+/* *ret: how many its endpoint has now; 0 when that is not known. */
+static int
+count_held(
+    struct store_sqlite *s, uint32_t subscription, int change, uint64_t *ret)
+{
+	sqlite3_stmt *st = sql_use(&s->sql, SQL_ENDPOINT_HELD);
+	int r;
+
+	sql_u64(st, 1, subscription);
+	sqlite3_bind_int(st, 2, change);
+	r = sql_row(&s->sql, st);
+	if (r >= 0 && ret != NULL)
+		*ret = r > 0 ? sql_get(st, 0) : 0;
+	sqlite3_reset(st);
+	return r < 0 ? r : 0;
 }
 
 static void
@@ -107,7 +131,12 @@ delivery_save(struct store_sqlite *s, const struct delivery_row *row,
 	r = sql_run(&s->sql, st, &changed);
 	if (r < 0)
 		return r;
-	return changed > 0 ? 0 : -ESTALE;
+	if (changed == 0)
+		return -ESTALE;
+	if (is_held(row->state) == is_held(row->old_state))
+		return 0;
+	return count_held(
+	    s, row->subscription, is_held(row->state) ? 1 : -1, NULL);
 }
 
 int
@@ -150,6 +179,35 @@ delivery_add_attempt(struct store_sqlite *s, struct delivery_row *row,
 			row->attempts = o->attempt;
 	}
 	return 0;
+}
+
+int
+delivery_keep_held(struct store_sqlite *s, uint64_t event,
+    uint32_t subscription, bool *ret_kept)
+{
+	struct store_outcome o = {
+		.token = 1,
+		.attempt = 1,
+		.verdict = MSG_VERDICT_GIVE_UP,
+		.at_ms = s->now_ms,
+		.error = slice_text("not sent: as many deliveries of this "
+				    "webhook are held as may be"),
+	};
+	struct delivery_row row;
+	bool is_new, first;
+	uint64_t held = 0;
+	int r = count_held(s, subscription, 1, &held);
+
+	*ret_kept = held <= STORE_HELD_MAX;
+	if (r < 0 || *ret_kept)
+		return r;
+	r = delivery_load(s, event, subscription, &row);
+	if (r == 0)
+		r = delivery_add_attempt(s, &row, &o, &is_new, &first);
+	if (r < 0)
+		return r;
+	delivery_set_state(&row, MSG_STATE_FAILED, STORE_NEVER, 0);
+	return delivery_save(s, &row, first ? &o : NULL);
 }
 
 /* The lease was lost so often that it counts as an attempt that failed. */

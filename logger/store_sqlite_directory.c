@@ -6,14 +6,16 @@ static int
 put_app(struct store_sqlite *s, const struct msg *e)
 {
 	sqlite3_stmt *st = sql_use(&s->sql, SQL_APP_PUT);
+	int r;
 
 	sql_u64(st, 1, e->app);
 	sql_u64(st, 2, e->number);
 	sql_u64(st, 3, e->deleted);
 	sql_text(st, 4, e->id);
 	sql_blob(st, 5, e->secret);
-	sql_u64(st, 6, e->quota);
-	return sql_run(&s->sql, st, NULL);
+	sql_u64(st, 6, e->deleted ? 0 : e->quota);
+	r = sql_run(&s->sql, st, NULL);
+	return r < 0 ? r : usage_app_changed(s, (uint32_t)e->app);
 }
 
 static int
@@ -108,6 +110,9 @@ load_apps(struct store_sqlite *s, const struct store_loader *ops, void *arg)
 			.number = sql_get(st, 1),
 			.id = sql_slice(st, 2),
 			.secret = sql_slice(st, 3),
+			.quota = sql_get_or(st, 4, 0),
+			.usage = { (uint32_t)sql_get_or(st, 5, 0),
+			    sql_get_or(st, 6, 0) },
 		};
 
 		r = ops->on_app(arg, &app);
@@ -139,7 +144,7 @@ load_endpoint(struct store_sqlite *s, sqlite3_stmt *st,
 		.hold_number = sql_get(st, 14),
 		.headers = sql_slice(st, 15),
 	};
-	uint64_t held = STORE_NEVER;
+	uint64_t held = STORE_NEVER, over = STORE_NEVER;
 	int r;
 
 	if (e.hold.data != NULL)
@@ -147,9 +152,12 @@ load_endpoint(struct store_sqlite *s, sqlite3_stmt *st,
 	r = sqlite_next_due(s, e.subscription, MSG_STATE_DUE, &e.next_due_ms);
 	if (r == 0)
 		r = sqlite_next_due(s, e.subscription, MSG_STATE_HELD, &held);
+	if (r == 0)
+		r = sqlite_next_due(s, e.subscription, MSG_STATE_OVER, &over);
 	if (r < 0)
 		return r;
 	e.held = held != STORE_NEVER;
+	e.over = over != STORE_NEVER;
 	return ops->on_endpoint(arg, &e);
 }
 

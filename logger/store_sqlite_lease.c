@@ -184,7 +184,7 @@ sqlite_give_back(struct store_sqlite *s, struct store_give_back *g)
 	return 0;
 }
 
-/* ---- suspend and resume ------------------------------------------------- */
+/* ---- suspend, resume, lift ---------------------------------------------- */
 
 static int
 begin_cycle(struct store_sqlite *s, const struct delivery_row *row)
@@ -199,24 +199,24 @@ begin_cycle(struct store_sqlite *s, const struct delivery_row *row)
 
 /* A held delivery keeps the order it had: its due time stays what it was. */
 static int
-shift_one(
-    struct store_sqlite *s, uint64_t event, uint32_t subscription, bool resume)
+shift_one(struct store_sqlite *s, uint64_t event, uint32_t subscription,
+    enum msg_state to)
 {
 	struct delivery_row row;
 	int r = delivery_load(s, event, subscription, &row);
 
 	if (r < 0)
 		return r;
-	delivery_set_state(
-	    &row, resume ? MSG_STATE_DUE : MSG_STATE_HELD, row.due_ms, 0);
+	delivery_set_state(&row, to, row.due_ms, 0);
 	r = delivery_save(s, &row, NULL);
-	if (r == 0 && resume)
+	if (r == 0 && to == MSG_STATE_DUE)
 		r = begin_cycle(s, &row);
 	return r;
 }
 
 int
-sqlite_shift(struct store_sqlite *s, struct store_shift *shift, bool resume)
+sqlite_shift(struct store_sqlite *s, struct store_shift *shift,
+    enum msg_state from, enum msg_state to)
 {
 	uint64_t events[STORE_SWEEP_ROWS];
 	sqlite3_stmt *st = sql_use(&s->sql, SQL_SHIFT_FIND);
@@ -224,17 +224,32 @@ sqlite_shift(struct store_sqlite *s, struct store_shift *shift, bool resume)
 
 	shift->changed = 0;
 	sql_u64(st, 1, shift->subscription);
-	sql_u64(st, 2, resume ? MSG_STATE_HELD : MSG_STATE_DUE);
+	sql_u64(st, 2, from);
 	/* Held ones may wait for a retry of their old cycle: all of them. */
-	sql_u64(st, 3, resume ? INT64_MAX : s->now_ms);
+	sql_u64(st, 3, from == MSG_STATE_DUE ? s->now_ms : INT64_MAX);
 	sql_u64(st, 4, STORE_SWEEP_ROWS);
 	while ((r = sql_row(&s->sql, st)) > 0)
 		events[shift->changed++] = sql_get(st, 0);
 	sqlite3_reset(st);
 	for (uint32_t i = 0; r == 0 && i < shift->changed; i++)
-		r = shift_one(s, events[i], shift->subscription, resume);
+		r = shift_one(s, events[i], shift->subscription, to);
 	if (r == 0)
 		r = sqlite_next_due(
 		    s, shift->subscription, MSG_STATE_DUE, &shift->next_due_ms);
 	return r;
+}
+
+int
+sqlite_lift(struct store_sqlite *s, struct store_shift *shift)
+{
+	int r = usage_over(s, shift->app, &shift->over, &shift->usage);
+
+	if (r < 0)
+		return r;
+	if (!shift->over)
+		return sqlite_shift(s, shift, MSG_STATE_OVER,
+		    shift->hold ? MSG_STATE_HELD : MSG_STATE_DUE);
+	shift->changed = 0;
+	return sqlite_next_due(
+	    s, shift->subscription, MSG_STATE_DUE, &shift->next_due_ms);
 }

@@ -175,7 +175,8 @@ sqlite_outcome(struct store_sqlite *s, struct store_op *op)
 	if (r < 0)
 		return r;
 	if (!done && o->event == 0)
-		r = sqlite_event_of(s, id_custody(o->delivery), &o->event);
+		r = sqlite_event_of(
+		    s, id_custody(o->delivery), &o->event, NULL);
 	if (r == 0 && !done)
 		r = outcome_slow(s, o);
 	if (r == -ENOENT) {

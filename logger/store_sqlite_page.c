@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "logger/store_sqlite.h"
+#include "logger/timekeeper.h"
 
 #define PAGE_TIME_MS 5000 /* a query that takes longer is given up */
 #define PAGE_STEPS 10000  /* virtual machine steps between two looks */
@@ -73,10 +74,13 @@ static const char request_text[] = EVENT_TEXT("e.request_id = ?4");
 static const char attempts_text[] = ATTEMPTS_TEXT "LIMIT ?3";
 static const char newest_text[] = ATTEMPTS_TEXT "DESC LIMIT ?3";
 
+static const char usage_text[] =
+    "SELECT events FROM usage WHERE app = ?1 AND month = ?2";
+
 struct reader_sqlite {
 	struct store_reader reader;
 	sqlite3 *db;
-	sqlite3_stmt *logs, *custody, *request, *attempts, *newest;
+	sqlite3_stmt *logs, *custody, *request, *attempts, *newest, *usage;
 	uint64_t give_up_ms;
 	struct buf rows;  /* packed, of the page */
 	struct buf row;	  /* the one being made */
@@ -186,6 +190,13 @@ take_newest(struct reader_sqlite *r, sqlite3_stmt *st, struct msg *row)
 	row->response = sql_slice(st, at + 6);
 }
 
+/* Why a delivery is held is the store's own affair. */
+static uint64_t
+shown_state(uint64_t state)
+{
+	return state == MSG_STATE_OVER ? MSG_STATE_HELD : state;
+}
+
 /* Makes r->row of the row that st stands on. */
 static int
 pack_row(struct reader_sqlite *r, sqlite3_stmt *st, bool whole)
@@ -203,7 +214,7 @@ pack_row(struct reader_sqlite *r, sqlite3_stmt *st, bool whole)
 		.entity_type = sql_slice(st, 9),
 		.request_id = sql_slice(st, 10),
 		.planned_ms = sql_get(st, 11),
-		.state = sql_get(st, 12),
+		.state = shown_state(sql_get(st, 12)),
 		.status = sql_get(st, 13),
 		.attempt = sql_get(st, 14),
 		.url = sql_slice(st, COLUMN_FIRST + 8),
@@ -315,6 +326,7 @@ choose(struct reader_sqlite *r, const struct msg *q, struct id *custody,
 		    q->custody.data != NULL ? q->custody : q->request_id);
 		break;
 	case MSG_QUERY_NONE:
+	case MSG_QUERY_USAGE:
 	case MSG_QUERY_MAX:
 	default:
 		return -EINVAL;
@@ -359,6 +371,22 @@ read_rows(struct reader_sqlite *r, sqlite3_stmt *st, const struct msg *q,
 	return sql_errno(rc);
 }
 
+static int
+page_usage(struct reader_sqlite *r, const struct msg *q, struct buf *out)
+{
+	struct msg page = { .type = MSG_PAGE, .query = q->query };
+	int rc;
+
+	r->give_up_ms = clock_mono_ms() + PAGE_TIME_MS;
+	sql_u64(r->usage, 1, q->app);
+	sql_u64(r->usage, 2, timekeeper_month(q->from_ms));
+	rc = sqlite3_step(r->usage);
+	if (rc == SQLITE_ROW)
+		page.used = sql_get(r->usage, 0);
+	sqlite3_reset(r->usage);
+	return sql_errno(rc) < 0 ? sql_errno(rc) : msg_pack(&page, out);
+}
+
 int
 sqlite_page(struct store_reader *reader, const struct msg *q, struct buf *out)
 {
@@ -368,8 +396,11 @@ sqlite_page(struct store_reader *reader, const struct msg *q, struct buf *out)
 	sqlite3_stmt *st = NULL;
 	struct id custody;
 	uint32_t count = 0;
-	int result = cursor_read(q->cursor, &event, &subscription);
+	int result;
 
+	if (q->what == MSG_QUERY_USAGE)
+		return page_usage(r, q, out);
+	result = cursor_read(q->cursor, &event, &subscription);
 	if (result == 0)
 		result = choose(r, q, &custody, &st);
 	if (result < 0)
@@ -424,6 +455,8 @@ prepare_all(struct reader_sqlite *r)
 		result = prepare(r, attempts_text, &r->attempts);
 	if (result == 0)
 		result = prepare(r, newest_text, &r->newest);
+	if (result == 0)
+		result = prepare(r, usage_text, &r->usage);
 	return result;
 }
 
@@ -470,6 +503,7 @@ sqlite_reader_close(struct store_reader *reader)
 	sqlite3_finalize(r->request);
 	sqlite3_finalize(r->attempts);
 	sqlite3_finalize(r->newest);
+	sqlite3_finalize(r->usage);
 	sqlite3_close(r->db);
 	buf_done(&r->rows);
 	buf_done(&r->row);

@@ -10,7 +10,8 @@
  * and NULL otherwise, so a delivery that is leased at its commit and
  * delivered at once touches neither index of deliveries.
  *
- * state: enum msg_state (1 due, 2 leased, 3 delivered, 4 failed, 5 held).
+ * state: enum msg_state (1 due, 2 leased, 3 delivered, 4 failed, 5 held, 6 held
+ * because it is over the quota). endpoints.held counts 5 and 6.
  */
 static const char *const versions[] = {
 	"CREATE TABLE marks ("
@@ -63,6 +64,11 @@ static const char *const versions[] = {
 	" events INTEGER NOT NULL, PRIMARY KEY (app, month))"
 	" WITHOUT ROWID;",
 	"ALTER TABLE endpoints ADD COLUMN headers BLOB",
+	"ALTER TABLE endpoints ADD COLUMN held INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE endpoints SET held = (SELECT count(*) FROM deliveries d"
+	" INDEXED BY deliveries_waiting"
+	" WHERE d.subscription = endpoints.subscription AND d.state = 5"
+	" AND d.due_ms IS NOT NULL);",
 };
 
 #define VERSIONS (sizeof(versions) / sizeof(versions[0]))

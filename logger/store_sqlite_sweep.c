@@ -54,8 +54,10 @@ is_live(struct store_sqlite *s, uint64_t event)
 static int
 delete_event(struct store_sqlite *s, const struct old_event *o)
 {
-	int r = run_for(s, SQL_ATTEMPTS_DELETE, o->seq);
+	int r = run_for(s, SQL_DELIVERIES_HELD, o->seq);
 
+	if (r == 0)
+		r = run_for(s, SQL_ATTEMPTS_DELETE, o->seq);
 	if (r == 0)
 		r = run_for(s, SQL_DELIVERIES_DELETE, o->seq);
 	if (r == 0)

@@ -1,5 +1,7 @@
 #include "logger/timekeeper.h"
 
+#include <time.h>
+
 #include "common/clock.h"
 
 void
@@ -31,4 +33,14 @@ uint64_t
 timekeeper_now(struct timekeeper *t)
 {
 	return timekeeper_at(t, clock_mono_ms());
+}
+
+uint32_t
+timekeeper_month(uint64_t ms)
+{
+	time_t at = (time_t)(ms / 1000);
+	struct tm tm = { 0 };
+
+	(void)gmtime_r(&at, &tm);
+	return (uint32_t)(tm.tm_year + 1900) * 100 + (uint32_t)(tm.tm_mon + 1);
 }

@@ -24,5 +24,7 @@ void timekeeper_slew(struct timekeeper *t, uint64_t wall_ms, uint64_t mono_ms);
 uint64_t timekeeper_at(struct timekeeper *t, uint64_t mono_ms);
 /* ms since 1970; may repeat a ms, never jumps. */
 uint64_t timekeeper_now(struct timekeeper *t);
+/* The month of UTC that it is then: 202611. */
+uint32_t timekeeper_month(uint64_t ms);
 
 #endif

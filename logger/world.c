@@ -140,6 +140,8 @@ on_message(void *arg, struct link_peer *peer, uint64_t seq, enum msg_type type,
 		break;
 	case MSG_NOTICE:
 		keep_text(w->notice, sizeof(w->notice), m.reason);
+		w->notice_subscription = m.subscription;
+		w->notice_number = m.number;
 		w->notices++;
 		break;
 	default:
@@ -371,7 +373,11 @@ add_app(struct world *w, struct buf *entries)
 		.number = w->number,
 		.app = WORLD_APP,
 		.id = slice_text("app"),
-		.secret = slice_text("sealed by the app") };
+		.secret = slice_text("sealed by the app"),
+		.quota = w->quota };
+
+	if (w->limited)
+		e.reason = slice_text("usage_limit");
 
 	assert_int_equal(msg_pack_record(&e, entries), 0);
 }
@@ -416,8 +422,9 @@ world_snapshot(struct world *w, uint32_t count)
 	buf_done(&entries);
 }
 
-void
-world_change(struct world *w, uint32_t subscription, bool enabled)
+/* Subscription 0: the application alone. */
+static void
+change(struct world *w, uint32_t subscription, bool enabled)
 {
 	struct msg m = { .type = MSG_DIRECTORY,
 		.phase = MSG_PHASE_CHANGE,
@@ -426,10 +433,24 @@ world_change(struct world *w, uint32_t subscription, bool enabled)
 
 	buf_init(&entries, LIMIT_MESSAGE_BYTES);
 	add_app(w, &entries);
-	add_subscription(w, &entries, subscription, enabled);
-	m.entries = (struct msg_list){ buf_slice(&entries), 2 };
+	if (subscription != 0)
+		add_subscription(w, &entries, subscription, enabled);
+	m.entries =
+	    (struct msg_list){ buf_slice(&entries), subscription != 0 ? 2 : 1 };
 	world_send(&w->feed, &m);
 	buf_done(&entries);
+}
+
+void
+world_change(struct world *w, uint32_t subscription, bool enabled)
+{
+	change(w, subscription, enabled);
+}
+
+void
+world_change_app(struct world *w)
+{
+	change(w, 0, false);
 }
 
 struct id
@@ -510,6 +531,24 @@ static bool
 has_page(struct world *w)
 {
 	return w->pages > 0;
+}
+
+uint64_t
+world_used(struct world *w)
+{
+	struct msg page, q = { .type = MSG_QUERY,
+		.query = 8,
+		.what = MSG_QUERY_USAGE,
+		.app = WORLD_APP };
+
+	w->pages = 0;
+	world_send(&w->api, &q);
+	world_until(w, has_page);
+	assert_int_equal(msg_unpack(buf_slice(&w->page), &page), 0);
+	assert_int_equal(page.query, 8);
+	assert_null(page.error.data);
+	assert_int_equal(page.rows.count, 0);
+	return page.used;
 }
 
 struct msg

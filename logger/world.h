@@ -61,6 +61,9 @@ struct world {
 	struct buf page, probe, probed;
 	unsigned pages, probes, probeds, notices;
 	char notice[64];
+	uint64_t notice_subscription, notice_number;
+	uint64_t quota;		/* of the application, as its entry says */
+	bool limited;		/* its entry says that it is used up */
 	const char *fail_point; /* of the next start */
 };
 
@@ -84,6 +87,9 @@ void world_snapshot(struct world *w, uint32_t count);
 /* One subscription changes, its application with it. */
 void world_change(struct world *w, uint32_t subscription, bool enabled);
 
+/* The application alone changes: as quota and limited are by now. */
+void world_change_app(struct world *w);
+
 struct id world_id(struct world *w);
 /* A plan for count subscriptions from `first` on. */
 void world_plan(struct world *w, struct id custody, uint64_t number,
@@ -92,6 +98,8 @@ void world_outcome(struct world *w, const struct got *got,
     enum msg_verdict verdict, unsigned status, uint64_t delay_ms);
 void world_lease_ids(struct world *w, unsigned deliverer, enum msg_type type,
     const struct got *got, size_t count);
+/* What the application used this month. */
+uint64_t world_used(struct world *w);
 /* The row of that delivery; slices live until the next question. */
 struct msg world_row(struct world *w, struct id delivery);
 /* The newest lease of that delivery. */

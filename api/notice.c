@@ -20,22 +20,27 @@ published_reason(struct slice reason)
 }
 
 /* Of a whole application: its quota is used up. One that knew an earlier quota
- * undoes nothing. */
+ * undoes nothing, and one of a month that is over says nothing about this one:
+ * the clock of the logger may turn it a moment later than ours. */
 static int
 apply_limit(struct directory *d, const struct msg *notice, bool *ret_changed)
 {
 	uint64_t now_ms = clock_wall_ms();
+	uint64_t month =
+	    directory_month(notice->at_ms != 0 ? notice->at_ms : now_ms);
 	struct directory_app app;
 	int r;
+
+	if (month < directory_month(now_ms))
+		return 0;
 
 	r = directory_app_find(d, (uint32_t)notice->app, &app);
 	if (r == -ENOENT || (r == 0 && app.quota_number > notice->number))
 		return 0;
-	if (r == 0 && app.limited == directory_month(now_ms))
+	if (r == 0 && app.limited == month)
 		return 0;
 	if (r == 0)
-		r = directory_app_limit(
-		    d, app.app, app.quota == 0 ? 0 : directory_month(now_ms));
+		r = directory_app_limit(d, app.app, app.quota == 0 ? 0 : month);
 	if (r < 0)
 		return r;
 	*ret_changed = true;

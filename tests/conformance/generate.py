@@ -1,5 +1,6 @@
 """Requests made from the OpenAPI document: right ones, and ones that are wrong
 in every way the document lets one think of."""
+import datetime
 import json
 from urllib.parse import quote
 
@@ -9,8 +10,9 @@ from harness.openapi import document
 
 DOCUMENT = document()
 # Where a delivery URL may lead: nobody is to be looked up or called but us.
+GOOD_URL = "{receiver}/property"
 URLS = (
-    "{receiver}/property", "http://127.0.0.1:9/", "http://10.0.0.1/", "http://[::1]:9/x",
+    "http://127.0.0.1:9/", "http://10.0.0.1/", "http://[::1]:9/x",
     "https://127.0.0.1:9/", "http://0x7f000001:9/", "http://", "http:///x", "ftp://x/",
     "http://a b/", "http://[::1", "http://127.0.0.1:99999/", "javascript:1", "", "\u2603",
 )
@@ -29,6 +31,7 @@ TYPES = (
     "application/x-www-form-urlencoded", "application/cloudevents-batch+json", "text/plain",
     "text/xml", "multipart/form-data; boundary=x", "", "/", "application/vnd.api+json",
 )
+MIN_TIME, MAX_TIME = datetime.datetime(2020, 1, 1), datetime.datetime(2040, 1, 1)
 FAULTS = ("no key", "unknown key", "no app", "other app", "basic")
 
 texts = st.one_of(st.sampled_from(JUNK_TEXT), st.text(max_size=12))
@@ -44,6 +47,8 @@ def often(usual, seldom, in_n=8):
 
 
 def strings(schema):
+    if schema.get("format") == "date-time":
+        return st.datetimes(MIN_TIME, MAX_TIME).map(lambda t: t.isoformat()[:23] + "Z")
     if "pattern" in schema and "http" not in schema["pattern"]:
         return st.from_regex(schema["pattern"], fullmatch=True)
     return st.text(
@@ -52,10 +57,15 @@ def strings(schema):
     )
 
 
+URL = often(st.just(GOOD_URL), often(st.sampled_from(URLS), junk), 3)
+# Members of which a schema does not say what is right.
+NAMED = {"delivery_url": URL, "url": URL, "key": often(st.just("{key}"), texts, 3)}
+
+
 def objects(schema):
     needed = schema.get("required", [])
     parts = {
-        name: often(st.sampled_from(URLS), junk) if name == "delivery_url" else of(value)
+        name: NAMED[name] if name in NAMED else of(value)
         for name, value in schema.get("properties", {}).items()
     }
     return st.fixed_dictionaries(
@@ -66,7 +76,11 @@ def objects(schema):
 
 def of(schema):
     """Values that a schema allows."""
+    is_event = schema.get("$ref") == "#/components/schemas/EventTypeInput"
     schema = DOCUMENT.resolve(schema)
+    if is_event:
+        known = DOCUMENT.doc["components"]["schemas"]["EventType"]["enum"]
+        return often(st.sampled_from([*known, "crm.*", "hris.employee.*"]), strings(schema), 12)
     for word in ("anyOf", "oneOf"):
         if word in schema:
             return st.one_of([of(s) for s in schema[word]])

@@ -75,4 +75,5 @@ def test_event_right_after_subscription(make_stack, load_receiver):
     wait_until(lambda: not missing(), 40, lambda: f"missing: {missing()[:20]}")
     stale = sum(stack[r].metric("sluice_router_stale_total") for r in ("router", "router2"))
     print(f"{ROUNDS} subscriptions and events, {stale:.0f} stale plans matched again")
+    assert stale > 0  # the one that was cut off was asked, and not believed
     proxy.close()

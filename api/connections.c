@@ -206,6 +206,7 @@ connections_list(struct call *c)
 		call_error(c, r);
 	} else {
 		page_ends_of(&ends, &found);
+		ends.has_total = false;
 		ends.items = json_array_size(s.data);
 		page_answer(&page, c, s.data, &ends);
 	}

@@ -28,6 +28,56 @@ read_limit(const char *text, unsigned *ret)
 	return true;
 }
 
+/* A parameter of a list that changes which rows there are, or their order. */
+struct unknown {
+	bool filters; /* are not known either */
+	const char *name;
+	enum http_error error;
+};
+
+static bool
+is_group(const char *name, const char *group)
+{
+	size_t len = strlen(group);
+
+	return strncmp(name, group, len) == 0 &&
+	       (name[len] == '[' || name[len] == '\0');
+}
+
+static bool
+look_for_unknown(void *arg, const char *name, const char *value)
+{
+	struct unknown *u = arg;
+
+	if (value[0] == '\0')
+		return true; /* as if it were not there */
+	if (is_group(name, "sort"))
+		u->error = HTTP_E_SORT;
+	else if (u->filters && is_group(name, "filter"))
+		u->error = HTTP_E_FILTERS;
+	else
+		return true;
+	u->name = name;
+	return false;
+}
+
+/* To leave it out would be to answer another question. */
+static bool
+refuse_unknown(struct call *c, bool has_filters)
+{
+	struct unknown u = { .filters = !has_filters };
+	char name[64];
+
+	http_each_query(c->request, look_for_unknown, &u);
+	if (u.name == NULL)
+		return false;
+	(void)snprintf(name, sizeof(name), "%.60s", u.name);
+	call_fail(c, u.error, NULL,
+	    json_pack("{s:[{s:s}]}", "invalid", name,
+		"is not supported by this list"));
+	return true;
+}
+
 bool
 page_read(struct page *p, struct call *c, struct slice filter)
 {
@@ -37,6 +87,8 @@ page_read(struct page *p, struct call *c, struct slice filter)
 	int r = 0;
 
 	buf_init(&p->place, CURSOR_PLACE_MAX);
+	if (refuse_unknown(c, filter.data != NULL))
+		return false;
 	crypto_sha256(filter, hash);
 	crypto_hex((struct slice){ hash, 16 }, hex);
 	(void)snprintf(p->binding, sizeof(p->binding), "cursor:%.60s:%u:%s",

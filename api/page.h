@@ -18,9 +18,9 @@ struct page {
 	struct buf place; /* where it starts; empty: at the beginning */
 };
 
-/* False after the call was answered: bad limit or cursor. filter: what the
- * list was narrowed by, in any stable form; absent for none. page_done() in
- * both cases. */
+/* False after the call was answered: bad limit or cursor, a sort, a filter of a
+ * list that has none. filter: what the list was narrowed by, in any stable
+ * form; absent when it has no filters. page_done() in both cases. */
 bool page_read(struct page *p, struct call *c, struct slice filter);
 void page_done(struct page *p);
 

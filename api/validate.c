@@ -3,16 +3,28 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "common/log.h"
+
 #define EVENT_TYPE "apideck.subscription.created"
 #define BODY "{\"message\":\"Validating delivery URL\"}"
 #define SECRET_MAX (SEAL_SECRET_MAX + SEAL_OVERHEAD)
 
-/* ret_why: "status=404", or what went wrong on the way. */
+/* Why the URL is not taken for right: "status=404", what went wrong on the way,
+ * or why nobody called it. */
 static void
 explain(const struct msg *probed, char why[LIMIT_NAME_TEXT + 1])
 {
+	const char *before = "";
+
+	if (probed == NULL || probed->type != MSG_PROBED) {
+		(void)snprintf(why, LIMIT_NAME_TEXT + 1,
+		    "not called: the event store did not answer");
+		return;
+	}
+	if (probed->verdict == MSG_VERDICT_NONE)
+		before = "not called: ";
 	if (probed->error.len > 0)
-		(void)snprintf(why, LIMIT_NAME_TEXT + 1, "%.*s",
+		(void)snprintf(why, LIMIT_NAME_TEXT + 1, "%s%.*s", before,
 		    (int)probed->error.len, (const char *)probed->error.data);
 	else
 		(void)snprintf(why, LIMIT_NAME_TEXT + 1, "status=%u",
@@ -28,17 +40,14 @@ on_probed(struct ask *ask, const struct msg *answer)
 	bool right;
 
 	c->asking = false;
-	ask_done(ask);
-	if (answer == NULL || answer->type != MSG_PROBED ||
-	    answer->verdict == MSG_VERDICT_NONE) {
-		call_fail_text(c, HTTP_E_UNAVAILABLE,
-		    "The delivery URL could not be checked, so nothing was "
-		    "changed.");
-		return;
-	}
-	right = answer->verdict == MSG_VERDICT_DELIVERED;
-	if (!right)
+	right = answer != NULL && answer->type == MSG_PROBED &&
+		answer->verdict == MSG_VERDICT_DELIVERED;
+	if (!right) {
 		explain(answer, why);
+		log_warn("app=%s webhook=%s validation=failed cause=\"%s\"",
+		    c->app.id, c->id[0] != '\0' ? c->id : "new", why);
+	}
+	ask_done(ask);
 	c->validated(c, right, why);
 }
 

@@ -10,13 +10,13 @@
 /* The logger gives up after 10 s and says so; this is a little later. */
 #define VALIDATE_MS 12000
 
-/* why: for people, what came back instead of a 2xx; "" when it is right. */
+/* why: for people, what came back instead of a 2xx, or why nobody made the
+ * call; "" when it is right. */
 typedef void validate_fn(struct call *c, bool right, const char *why);
 
 /*
- * Later calls then, which goes on with the call; or answers it 503, when
- * nobody could make the POST. Nothing is written before, so a client that goes
- * away leaves nothing behind.
+ * Later calls then, which goes on with the call: a URL that nobody could call
+ * in time is as wrong as one that did not answer. Nothing is written before.
  */
 void validate_url(
     struct call *c, const struct directory_hook *hook, validate_fn *then);

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/crypto.h"
@@ -11,17 +12,25 @@
 static const char vault_service[] = "apideck-vault";
 
 /* A header that stands in for an absent member; empty is absent. */
-static void
+static int
 default_header(
     struct call *c, const char *header, size_t max, struct slice *value)
 {
 	const char *text;
+	char detail[64];
 
 	if (value->data != NULL)
-		return;
+		return 0;
 	text = http_header(c->request, header);
-	if (text != NULL && *text != '\0' && strlen(text) <= max)
-		*value = slice_text(text);
+	if (text == NULL || *text == '\0')
+		return 0;
+	if (strlen(text) > max) {
+		(void)snprintf(detail, sizeof(detail),
+		    "%s must not be longer than %zu bytes.", header, max);
+		return call_fail(c, HTTP_E_VALIDATION, detail);
+	}
+	*value = slice_text(text);
+	return 0;
 }
 
 static int
@@ -117,17 +126,23 @@ read_optional(struct call *c, uint32_t item, struct event *e)
 	return r;
 }
 
-static void
+static int
 set_defaults(struct call *c, struct event *e)
 {
-	default_header(
+	int r;
+
+	r = default_header(
 	    c, "x-apideck-service-id", LIMIT_SERVICE_TEXT, &e->service_id);
-	default_header(
-	    c, "x-apideck-consumer-id", LIMIT_CONSUMER_TEXT, &e->consumer_id);
+	if (r == 0)
+		r = default_header(c, "x-apideck-consumer-id",
+		    LIMIT_CONSUMER_TEXT, &e->consumer_id);
+	if (r < 0)
+		return r;
 	if (e->service_id.data == NULL && event_type_is_vault(e->type))
 		e->service_id = slice_text(vault_service);
 	if (e->unified_api.data == NULL)
 		e->unified_api = event_type_api(e->type);
+	return 0;
 }
 
 uint32_t
@@ -166,9 +181,10 @@ publish(struct call *c, uint32_t item)
 		    c, item, "entity_type", LIMIT_API_TEXT, &e.entity_type);
 	if (r == 0)
 		r = read_optional(c, item, &e);
+	if (r == 0)
+		r = set_defaults(c, &e);
 	if (r < 0)
 		return r;
-	set_defaults(c, &e);
 	if (event_type_is_vault(e.type)) {
 		r = read_vault(c, &e);
 		if (r < 0)

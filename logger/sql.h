@@ -113,6 +113,40 @@
 	S(CYCLE_BEGIN,                                                         \
 	    "UPDATE deliveries SET cycle = attempts, cycle_ms = ?3, lost = 0"  \
 	    " WHERE event = ?1 AND subscription = ?2")                         \
+	S(REPLAY_KNOWN,                                                        \
+	    "SELECT app, count, done FROM replays WHERE job = ?1")             \
+	S(REPLAY_OPEN,                                                         \
+	    "SELECT count(*), total(app = ?1) FROM replays WHERE done = 0")    \
+	S(REPLAY_ADD,                                                          \
+	    "INSERT INTO replays (job, app, subscription, state, from_ms,"     \
+	    " to_ms, made_ms, after_event, last_event, count, done)"           \
+	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")          \
+	S(REPLAY_FORGET,                                                       \
+	    "DELETE FROM replays WHERE made_ms < ?1 AND seq IN (SELECT seq"    \
+	    " FROM replays WHERE done = 1 ORDER BY seq LIMIT 4)")              \
+	S(REPLAY_EVENT,                                                        \
+	    "SELECT seq, app, planned_ms FROM events WHERE custody = ?1")      \
+	S(REPLAY_NEXT,                                                         \
+	    "SELECT r.seq, r.job, r.app, r.subscription, r.state, r.from_ms,"  \
+	    " r.to_ms, r.after_event, r.last_event, r.count,"                  \
+	    " ifnull(p.deleted, 1) FROM replays r LEFT JOIN endpoints p"       \
+	    " ON p.subscription = r.subscription"                              \
+	    " WHERE r.done = 0 AND r.seq > ?1 ORDER BY r.seq LIMIT 1")         \
+	/* Where a run of ?4 events of the application ends. */                \
+	S(REPLAY_RUN,                                                          \
+	    "SELECT seq FROM events INDEXED BY events_app WHERE app = ?1"      \
+	    " AND seq > ?2 AND seq <= ?3 ORDER BY seq LIMIT 1 OFFSET ?4 - 1")  \
+	/* planned_ms stands in the wide table: only of those that match. */   \
+	S(REPLAY_FIND,                                                         \
+	    "SELECT e.seq, e.planned_ms FROM events e INDEXED BY events_app"   \
+	    " CROSS JOIN deliveries d ON d.event = e.seq"                      \
+	    " WHERE e.app = ?1 AND e.seq > ?2 AND e.seq <= ?3"                 \
+	    " AND d.subscription = ?4"                                         \
+	    " AND (d.state = ?5 OR (?5 = 0 AND d.state IN (3, 4, 5)))"         \
+	    " ORDER BY e.seq")                                                 \
+	S(REPLAY_SAVE,                                                         \
+	    "UPDATE replays SET after_event = ?2, count = ?3, done = ?4"       \
+	    " WHERE seq = ?1")                                                 \
 	S(APP_PUT,                                                             \
 	    "INSERT INTO apps (app, number, deleted, id, secret, quota)"       \
 	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (app) DO UPDATE SET" \

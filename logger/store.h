@@ -41,6 +41,19 @@
 #define STORE_SWEEP_ROWS 500
 #define STORE_DEDUPE_MS (UINT64_C(24) * 3600 * 1000)
 
+/* Replays. One step looks at so many events and changes so many deliveries, so
+ * that what else is committed with it hardly waits. */
+#define STORE_REPLAY_LOOKS 1000
+#define STORE_REPLAY_ROWS 100
+#define STORE_REPLAYS_MAX 1024	/* jobs not done yet */
+#define STORE_REPLAYS_APP_MAX 8 /* of one application */
+/* A job that is done is remembered so long: asked for again, it changes
+ * nothing. */
+#define STORE_REPLAY_KEPT_MS (UINT64_C(15) * 60 * 1000)
+/* The clock does not step back further than this: times of planning follow
+ * the commit sequence that closely. */
+#define STORE_CLOCK_SLACK_MS (UINT64_C(24) * 3600 * 1000)
+
 /* A delivery whose lease was lost: due at once, then after these. */
 #define STORE_LOST_MAX 10 /* this one counts as a failed attempt */
 
@@ -63,6 +76,8 @@ enum store_op_type {
 	STORE_RESUME,	 /* its held ones become due, in a new cycle */
 	STORE_LIFT,	 /* its ones over the quota become due or held */
 	STORE_SWEEP,	 /* retention, dedupe keys, marks */
+	STORE_REPLAY,	 /* a finished delivery due again, or a job for many */
+	STORE_REPLAY_STEP, /* goes on with a job */
 	STORE_OP_MAX
 };
 
@@ -190,6 +205,41 @@ struct store_sweep {
 	uint32_t deleted; /* out: events */
 };
 
+/*
+ * Refused with a reason that starts with `unknown` (no such delivery of this
+ * application, or past retention), `live` (it is due or leased), with `held`
+ * below, or with `many` (jobs under way). A job sees the deliveries of events
+ * that are there now, oldest first; each is judged when its turn comes, so what
+ * is live then is left alone.
+ */
+struct store_replay {
+	struct id job; /* asked for again: answered again */
+	uint32_t app;
+	uint32_t subscription;
+	struct id custody; /* of the one delivery, else all zero: those... */
+	uint64_t from_ms;  /* ...planned from then... */
+	uint64_t to_ms;	   /* ...to then, both inclusive... */
+	enum msg_state
+	    state;	  /* ...in this state; NONE: FAILED, HELD, DELIVERED */
+	bool leased;	  /* the one delivery is out: it is live */
+	const char *held; /* why its endpoint is not sent to, or NULL */
+	uint64_t retention_ms;
+	/* out */
+	bool done;	/* nothing is left to do for it */
+	uint64_t count; /* deliveries that are due again because of it */
+};
+
+struct store_replay_step {
+	uint64_t after; /* goes round: the job behind this one; out: this one */
+	/* out */
+	bool idle; /* there is no job */
+	struct id job;
+	uint32_t subscription;
+	uint32_t changed;
+	bool done;
+	uint64_t count; /* since the job was made */
+};
+
 struct store_op {
 	enum store_op_type type;
 	int result; /* out: 0, or why it alone was not applied */
@@ -202,6 +252,8 @@ struct store_op {
 		struct store_directory directory;
 		struct store_shift shift;
 		struct store_sweep sweep;
+		struct store_replay replay;
+		struct store_replay_step step;
 	} u;
 };
 

@@ -126,6 +126,10 @@ apply_one(struct store_sqlite *s, struct store_op *op)
 		return sqlite_lift(s, &op->u.shift);
 	case STORE_SWEEP:
 		return sqlite_sweep(s, &op->u.sweep);
+	case STORE_REPLAY:
+		return sqlite_replay(s, op);
+	case STORE_REPLAY_STEP:
+		return sqlite_replay_step(s, &op->u.step);
 	case STORE_OP_MAX:
 		break;
 	}

@@ -91,6 +91,9 @@ int sqlite_lift(
 int sqlite_directory(
     struct store_sqlite *s, const struct store_directory *d) SL_MUST_CHECK;
 int sqlite_sweep(struct store_sqlite *s, struct store_sweep *w) SL_MUST_CHECK;
+int sqlite_replay(struct store_sqlite *s, struct store_op *op) SL_MUST_CHECK;
+int sqlite_replay_step(
+    struct store_sqlite *s, struct store_replay_step *step) SL_MUST_CHECK;
 int sqlite_load(
     struct store *s, const struct store_loader *ops, void *arg) SL_MUST_CHECK;
 int sqlite_reader_open(
@@ -122,6 +125,9 @@ void delivery_set_state(struct delivery_row *row, enum msg_state state,
  * first, its first attempt goes into the row too. */
 int delivery_save(struct store_sqlite *s, const struct delivery_row *row,
     const struct store_outcome *first) SL_MUST_CHECK;
+/* Due at that time, in a new cycle: life and schedule count from now. */
+int delivery_renew(struct store_sqlite *s, struct delivery_row *row,
+    uint64_t due_ms) SL_MUST_CHECK;
 /* Keeps the attempt once; *ret_new false: it was there already. Changes the
  * counters of row, which the caller saves; *ret_first says whether the attempt
  * belongs into the row then. */

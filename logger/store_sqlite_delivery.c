@@ -140,6 +140,24 @@ delivery_save(struct store_sqlite *s, const struct delivery_row *row,
 }
 
 int
+delivery_renew(
+    struct store_sqlite *s, struct delivery_row *row, uint64_t due_ms)
+{
+	sqlite3_stmt *st;
+	int r;
+
+	delivery_set_state(row, MSG_STATE_DUE, due_ms, 0);
+	r = delivery_save(s, row, NULL);
+	if (r < 0)
+		return r;
+	st = sql_use(&s->sql, SQL_CYCLE_BEGIN);
+	sql_u64(st, 1, row->event);
+	sql_u64(st, 2, row->subscription);
+	sql_u64(st, 3, s->now_ms);
+	return sql_run(&s->sql, st, NULL);
+}
+
+int
 delivery_add_attempt(struct store_sqlite *s, struct delivery_row *row,
     const struct store_outcome *o, bool *ret_new, bool *ret_first)
 {

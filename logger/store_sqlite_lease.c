@@ -186,17 +186,6 @@ sqlite_give_back(struct store_sqlite *s, struct store_give_back *g)
 
 /* ---- suspend, resume, lift ---------------------------------------------- */
 
-static int
-begin_cycle(struct store_sqlite *s, const struct delivery_row *row)
-{
-	sqlite3_stmt *st = sql_use(&s->sql, SQL_CYCLE_BEGIN);
-
-	sql_u64(st, 1, row->event);
-	sql_u64(st, 2, row->subscription);
-	sql_u64(st, 3, s->now_ms);
-	return sql_run(&s->sql, st, NULL);
-}
-
 /* A held delivery keeps the order it had: its due time stays what it was. */
 static int
 shift_one(struct store_sqlite *s, uint64_t event, uint32_t subscription,
@@ -207,11 +196,10 @@ shift_one(struct store_sqlite *s, uint64_t event, uint32_t subscription,
 
 	if (r < 0)
 		return r;
+	if (to == MSG_STATE_DUE)
+		return delivery_renew(s, &row, row.due_ms);
 	delivery_set_state(&row, to, row.due_ms, 0);
-	r = delivery_save(s, &row, NULL);
-	if (r == 0 && to == MSG_STATE_DUE)
-		r = begin_cycle(s, &row);
-	return r;
+	return delivery_save(s, &row, NULL);
 }
 
 int

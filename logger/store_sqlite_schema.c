@@ -69,6 +69,17 @@ static const char *const versions[] = {
 	" INDEXED BY deliveries_waiting"
 	" WHERE d.subscription = endpoints.subscription AND d.state = 5"
 	" AND d.due_ms IS NOT NULL);",
+	/* Replays: events behind after_event, up to last_event, are still to be
+	 * looked at. */
+	"CREATE TABLE replays ("
+	" seq INTEGER PRIMARY KEY, job BLOB NOT NULL, app INTEGER NOT NULL,"
+	" subscription INTEGER NOT NULL, state INTEGER NOT NULL,"
+	" from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL,"
+	" made_ms INTEGER NOT NULL, after_event INTEGER NOT NULL,"
+	" last_event INTEGER NOT NULL, count INTEGER NOT NULL,"
+	" done INTEGER NOT NULL);"
+	"CREATE UNIQUE INDEX replays_job ON replays (job);"
+	"CREATE INDEX replays_done ON replays (done);",
 };
 
 #define VERSIONS (sizeof(versions) / sizeof(versions[0]))

@@ -152,7 +152,7 @@ outcome(struct fixture *f, unsigned n, uint64_t token, uint32_t attempt,
 }
 
 static void
-put_endpoint(struct fixture *f, uint64_t number, bool enabled)
+put_entry(struct fixture *f, uint64_t number, bool enabled, bool deleted)
 {
 	struct store_op op = { .type = STORE_DIRECTORY };
 	struct msg e = { .type = MSG_ENTRY,
@@ -163,7 +163,8 @@ put_endpoint(struct fixture *f, uint64_t number, bool enabled)
 		.subscription = 9,
 		.url = slice_text("http://x/"),
 		.headers = slice_text("sealed headers"),
-		.enabled = enabled };
+		.enabled = enabled,
+		.deleted = deleted };
 	struct buf entries;
 
 	buf_init(&entries, 4096);
@@ -173,6 +174,18 @@ put_endpoint(struct fixture *f, uint64_t number, bool enabled)
 	apply(f, &op);
 	assert_int_equal(op.result, 0);
 	buf_done(&entries);
+}
+
+static void
+put_endpoint(struct fixture *f, uint64_t number, bool enabled)
+{
+	put_entry(f, number, enabled, false);
+}
+
+static void
+put_deleted(struct fixture *f, uint64_t number)
+{
+	put_entry(f, number, false, true);
 }
 
 /* Takes up to limit; the list is freed, the first one copied. */
@@ -882,6 +895,322 @@ test_retention(void **state)
 	assert_int_equal(plan(f, 4, MSG_STATE_DUE), 4);
 }
 
+/* ---- replays ------------------------------------------------------------ */
+
+static struct store_op
+replay_op(unsigned job)
+{
+	struct store_op op = { .type = STORE_REPLAY };
+
+	op.u.replay = (struct store_replay){ .job = { { 7, (uint8_t)job } },
+		.app = 1,
+		.subscription = 9,
+		.retention_ms = 1000000000 };
+	return op;
+}
+
+/* What one delivery's replay is answered; NULL: it is due again. */
+static const char *
+replay_one(struct fixture *f, unsigned n, unsigned job, struct store_op *op)
+{
+	*op = replay_op(job);
+	op->u.replay.custody = custody(n);
+	apply(f, op);
+	if (op->result == 0) {
+		assert_true(op->u.replay.done);
+		assert_int_equal(op->u.replay.count, 1);
+		return NULL;
+	}
+	assert_int_equal(op->result, -EINVAL);
+	return op->reason;
+}
+
+static struct store_replay_step
+step(struct fixture *f, uint64_t after)
+{
+	struct store_op op = { .type = STORE_REPLAY_STEP };
+
+	op.u.step.after = after;
+	apply(f, &op);
+	assert_int_equal(op.result, 0);
+	return op.u.step;
+}
+
+static void
+test_replay_one(void **state)
+{
+	struct fixture *f = *state;
+	struct store_taken t;
+	struct store_op op;
+
+	put_endpoint(f, 1, true);
+	plan(f, 1, MSG_STATE_LEASED);
+	assert_memory_equal(replay_one(f, 1, 1, &op), "live", 4);
+	(void)outcome(f, 1, 1, 1, MSG_VERDICT_RETRY);
+	assert_memory_equal(replay_one(f, 1, 1, &op), "live", 4);
+	f->now_ms += 1000;
+	assert_int_equal(take(f, 1, NULL, NULL), 1);
+	(void)outcome(f, 1, 2, 2, MSG_VERDICT_DELIVERED);
+	assert_log(f, 1, MSG_STATE_DELIVERED, 2);
+	assert_memory_equal(replay_one(f, 2, 1, &op), "unknown", 7);
+
+	f->now_ms += 5000;
+	assert_null(replay_one(f, 1, 1, &op));
+	assert_log(f, 1, MSG_STATE_DUE, 2);
+	/* The answer was lost: the same job changes nothing. */
+	assert_null(replay_one(f, 1, 1, &op));
+	assert_memory_equal(replay_one(f, 1, 2, &op), "live", 4);
+	f->now_ms += 10;
+	assert_int_equal(take(f, 5, &t, NULL), 1);
+	assert_int_equal(t.token, 3);
+	assert_int_equal(t.attempt, 3);
+	assert_int_equal(t.cycle_attempt, 1);
+	assert_int_equal(t.age_ms, 10);
+	(void)outcome(f, 1, 3, 3, MSG_VERDICT_GIVE_UP);
+	assert_null(replay_one(f, 1, 1, &op));
+	assert_log(f, 1, MSG_STATE_FAILED, 3);
+	assert_null(replay_one(f, 1, 3, &op));
+	assert_log(f, 1, MSG_STATE_DUE, 3);
+}
+
+static void
+test_replay_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct store_op op = replay_op(1);
+
+	put_endpoint(f, 1, true);
+	plan(f, 1, MSG_STATE_LEASED);
+	(void)outcome(f, 1, 1, 1, MSG_VERDICT_DELIVERED);
+	op.u.replay.custody = custody(1);
+	op.u.replay.app = 2; /* somebody else's */
+	apply(f, &op);
+	assert_memory_equal(op.reason, "unknown", 7);
+	op = replay_op(1);
+	op.u.replay.custody = custody(1);
+	op.u.replay.leased = true; /* an older token came in late */
+	apply(f, &op);
+	assert_memory_equal(op.reason, "live", 4);
+	op.u.replay.leased = false;
+	op.u.replay.held = "held: not sent to";
+	apply(f, &op);
+	assert_string_equal(op.reason, "held: not sent to");
+	op.u.replay.held = NULL;
+	op.u.replay.retention_ms = 500;
+	f->now_ms += 500; /* as good as gone */
+	apply(f, &op);
+	assert_memory_equal(op.reason, "unknown", 7);
+	op.u.replay.retention_ms = 501;
+	apply(f, &op);
+	assert_int_equal(op.result, 0);
+	assert_log(f, 1, MSG_STATE_DUE, 1);
+	op.u.replay.app = 2; /* nor the answer to its job */
+	apply(f, &op);
+	assert_memory_equal(op.reason, "unknown", 7);
+}
+
+/* n deliveries: delivered, failed, held and due ones in turn, 10 ms apart. */
+static void
+plan_mixed(struct fixture *f, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		unsigned kind = i % 4;
+
+		plan(f, i,
+		    kind < 2	? MSG_STATE_LEASED
+		    : kind == 2 ? MSG_STATE_HELD
+				: MSG_STATE_DUE);
+		if (kind < 2)
+			(void)outcome(f, i, 1, 1,
+			    kind == 0 ? MSG_VERDICT_DELIVERED
+				      : MSG_VERDICT_GIVE_UP);
+		f->now_ms += 10;
+	}
+}
+
+static uint32_t
+count_state(struct fixture *f, unsigned n, enum msg_state state)
+{
+	uint32_t count = 0;
+	struct buf out;
+
+	buf_init(&out, LIMIT_MESSAGE_BYTES);
+	for (unsigned i = 0; i < n; i++) {
+		struct id delivery = id_delivery(custody(i), 9);
+		struct msg query = query_log(&delivery), answer, row;
+
+		assert_int_equal(page(f, &query, &out, &answer, &row), 1);
+		count += row.state == state;
+	}
+	buf_done(&out);
+	return count;
+}
+
+/* A job goes on where it was after a restart, leaves alone what came later, and
+ * makes everything due once. */
+static void
+test_replay_job(void **state)
+{
+	struct fixture *f = *state;
+	struct store_op op = replay_op(1);
+	struct store_replay_step s;
+	struct store_taken t;
+	struct loaded l;
+	const unsigned n = 4 * (STORE_REPLAY_ROWS + 50);
+
+	put_endpoint(f, 1, true);
+	plan_mixed(f, n);
+	op.u.replay.state = MSG_STATE_FAILED;
+	apply(f, &op);
+	assert_int_equal(op.result, 0);
+	assert_false(op.u.replay.done);
+	plan(f, n, MSG_STATE_LEASED); /* after the job was made */
+	(void)outcome(f, n, 1, 1, MSG_VERDICT_GIVE_UP);
+
+	s = step(f, 0);
+	assert_int_equal(s.changed, STORE_REPLAY_ROWS);
+	assert_false(s.done);
+	/* One of them fails again: that is its own affair. */
+	f->now_ms += 10;
+	while (take(f, 1, &t, NULL) == 1 && t.token == 2 && t.attempt == 1) {
+	}
+	assert_int_equal(t.attempt, 2);
+	assert_int_equal(t.cycle_attempt, 1);
+	(void)outcome(f, 1, 2, 2, MSG_VERDICT_GIVE_UP);
+	reopen(f, &l);
+	apply(f, &op); /* asked again: nothing new */
+	assert_int_equal(op.result, 0);
+	assert_false(op.u.replay.done);
+	assert_int_equal(op.u.replay.count, STORE_REPLAY_ROWS);
+	s = step(f, 0);
+	assert_int_equal(s.changed, 50);
+	assert_int_equal(s.count, STORE_REPLAY_ROWS + 50);
+	assert_true(s.done);
+	assert_true(step(f, s.after).idle);
+	apply(f, &op);
+	assert_true(op.u.replay.done);
+	assert_int_equal(op.u.replay.count, STORE_REPLAY_ROWS + 50);
+	assert_true(step(f, 0).idle);
+	assert_int_equal(count_state(f, n, MSG_STATE_FAILED), 1);
+	assert_log(f, n, MSG_STATE_FAILED, 1);
+	assert_int_equal(count_state(f, n, MSG_STATE_DELIVERED), n / 4);
+	assert_int_equal(count_state(f, n, MSG_STATE_HELD), n / 4);
+}
+
+/* Runs the job to its end; what it made due. */
+static uint64_t
+run_job(struct fixture *f, struct store_op *op)
+{
+	struct store_replay_step s;
+
+	apply(f, op);
+	assert_int_equal(op->result, 0);
+	do {
+		s = step(f, 0);
+		assert_true(id_same(s.job, op->u.replay.job));
+	} while (!s.done);
+	return s.count;
+}
+
+static void
+test_replay_range(void **state)
+{
+	struct fixture *f = *state;
+	struct store_op op = replay_op(1);
+
+	put_endpoint(f, 1, true);
+	plan_mixed(f, 40);
+	/* A tenant without deliveries between. */
+	op.u.replay.from_ms = NOW + 100; /* 10 to 19, both inclusive */
+	op.u.replay.to_ms = NOW + 190;
+	assert_int_equal(run_job(f, &op), 7); /* of 10, three are due */
+	assert_int_equal(count_state(f, 40, MSG_STATE_HELD), 10 - 3);
+	op = replay_op(2);
+	op.u.replay.state = MSG_STATE_HELD;
+	assert_int_equal(run_job(f, &op), 7);
+	op = replay_op(3);
+	op.u.replay.app = 2;
+	assert_int_equal(run_job(f, &op), 0);
+	op = replay_op(4); /* the first day is past retention */
+	f->now_ms += 1000;
+	op.u.replay.retention_ms = f->now_ms - NOW - 300;
+	op.u.replay.state = MSG_STATE_DELIVERED;
+	assert_int_equal(run_job(f, &op), 2); /* 32, 36 */
+}
+
+/* Long before and after the range nothing is looked at. */
+static void
+test_replay_skips(void **state)
+{
+	struct fixture *f = *state;
+	const uint64_t day = STORE_CLOCK_SLACK_MS;
+	struct store_op op = replay_op(1);
+	struct store_replay_step s;
+
+	put_endpoint(f, 1, true);
+	for (unsigned i = 0; i < 9; i++) {
+		plan(f, i, MSG_STATE_LEASED);
+		(void)outcome(f, i, 1, 1, MSG_VERDICT_DELIVERED);
+		f->now_ms += day;
+	}
+	op.u.replay.retention_ms = 30 * day;
+	op.u.replay.from_ms = NOW + 4 * day - 5;
+	op.u.replay.to_ms = NOW + 5 * day + 5;
+	apply(f, &op);
+	s = step(f, 0);
+	assert_true(s.done);
+	assert_int_equal(s.changed, 2);
+	assert_log(f, 3, MSG_STATE_DELIVERED, 1);
+	assert_log(f, 4, MSG_STATE_DUE, 1);
+	assert_log(f, 5, MSG_STATE_DUE, 1);
+	assert_log(f, 6, MSG_STATE_DELIVERED, 1);
+}
+
+/* Jobs take turns, a tenant has few, those done are forgotten. */
+static void
+test_replay_many_jobs(void **state)
+{
+	struct fixture *f = *state;
+	struct store_replay_step s, other;
+	struct store_op op;
+	unsigned i;
+
+	put_endpoint(f, 1, true);
+	plan_mixed(f, 4 * STORE_REPLAY_ROWS + 8);
+	for (i = 0; i < STORE_REPLAYS_APP_MAX; i++) {
+		op = replay_op(i);
+		op.u.replay.state = MSG_STATE_DELIVERED;
+		apply(f, &op);
+		assert_int_equal(op.result, 0);
+	}
+	op = replay_op(i);
+	apply(f, &op);
+	assert_memory_equal(op.reason, "many", 4);
+	op.u.replay.app = 2;
+	apply(f, &op);
+	assert_int_equal(op.result, 0);
+	s = step(f, 0);
+	assert_false(s.done);
+	other = step(f, s.after);
+	assert_false(id_same(s.job, other.job));
+	for (i = 0; i < 3 * STORE_REPLAYS_APP_MAX && !s.idle; i++)
+		s = step(f, s.after);
+	assert_true(s.idle);
+
+	f->now_ms += STORE_REPLAY_KEPT_MS + 1;
+	for (i = 0; i < 3; i++) {
+		op = replay_op(100 + i);
+		assert_int_equal(run_job(f, &op), i == 0 ? 204 : 0);
+	}
+	op = replay_op(0); /* as if never asked for */
+	apply(f, &op);
+	assert_false(op.u.replay.done);
+	put_deleted(f, 2); /* nothing more is sent for that */
+	s = step(f, 0);
+	assert_true(s.done);
+	assert_int_equal(s.changed, 0);
+}
+
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int
@@ -907,6 +1236,12 @@ main(void)
 		CASE(test_event_alone),
 		CASE(test_large_page),
 		CASE(test_retention),
+		CASE(test_replay_one),
+		CASE(test_replay_refused),
+		CASE(test_replay_job),
+		CASE(test_replay_range),
+		CASE(test_replay_skips),
+		CASE(test_replay_many_jobs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,12 @@
 
 #define TIME_TEXT 40
 
+/* What a call keeps until its answer. */
+struct replaying {
+	struct id job;
+	const char *entity; /* of the path: "log", "webhook" */
+};
+
 static bool
 starts_with(struct slice text, const char *word)
 {
@@ -19,18 +25,44 @@ starts_with(struct slice text, const char *word)
 	       memcmp(text.data, word, strlen(word)) == 0;
 }
 
+/* The first word of the logger's answer says what it means. */
+static const struct {
+	const char *word;
+	enum http_error error;
+	const char *text;
+} refusals[] = {
+	{ "live", HTTP_E_STATE,
+	    "The delivery is not finished, so it cannot be sent again." },
+	{ "held", HTTP_E_STATE,
+	    "Nothing is sent to the webhook: it is disabled, or the quota is "
+	    "used up. What is held is sent when that has changed." },
+	{ "gone", HTTP_E_STATE, "The webhook of the delivery was deleted." },
+	{ "many", HTTP_E_RATE, "Too many replays are under way." },
+};
+
 static void
 fail(struct call *c, struct slice error)
 {
-	if (starts_with(error, "unknown"))
-		call_not_found(c, "log", c->id);
-	else if (starts_with(error, "live"))
-		call_fail_text(c, HTTP_E_STATE,
-		    "The delivery is not finished, so it cannot be sent "
-		    "again.");
-	else
-		call_fail_text(
-		    c, HTTP_E_UNAVAILABLE, "The event store could not do it.");
+	if (starts_with(error, "unknown")) {
+		call_not_found(
+		    c, ((const struct replaying *)c->kept)->entity, c->id);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
+		if (starts_with(error, refusals[i].word)) {
+			call_fail_text(c, refusals[i].error, refusals[i].text);
+			return;
+		}
+	call_fail_text(
+	    c, HTTP_E_UNAVAILABLE, "The event store could not do it.");
+}
+
+/* Null when there are too many to be counted at once. */
+static json_t *
+show_count(uint64_t count)
+{
+	return count == MSG_COUNT_UNKNOWN ? json_null()
+					  : json_integer((json_int_t)count);
 }
 
 static void
@@ -48,25 +80,26 @@ on_answer(struct ask *ask, const struct msg *answer)
 	} else if (answer->error.data != NULL) {
 		fail(c, answer->error);
 	} else {
-		id_text(*(const struct id *)c->kept, job);
+		id_text(((const struct replaying *)c->kept)->job, job);
 		call_data(c, 200,
-		    json_pack("{s:s,s:I}", "id", job, "count",
-			(json_int_t)answer->count));
+		    json_pack("{s:s,s:o}", "id", job, "count",
+			show_count(answer->count)));
 	}
 }
 
 static void
-ask(struct call *c, struct msg *replay)
+ask(struct call *c, const char *entity, struct msg *replay)
 {
-	struct id *job = malloc(sizeof(*job));
+	struct replaying *kept = malloc(sizeof(*kept));
 	int r = -ENOMEM;
 
-	c->kept = job;
-	if (job != NULL) {
-		*job = id_make(&c->api->ids);
+	c->kept = kept;
+	if (kept != NULL) {
+		kept->job = id_make(&c->api->ids);
+		kept->entity = entity;
 		replay->type = MSG_REPLAY;
 		replay->app = c->app.app;
-		replay->job = id_slice(job);
+		replay->job = id_slice(&kept->job);
 		c->ask.done = on_answer;
 		r = asks_send(c->api->asks, c->api->loggers, &c->ask, replay,
 		    ASKS_QUERY_MS);
@@ -92,7 +125,7 @@ replays_log(struct call *c)
 		return;
 	}
 	replay.delivery = id_slice(&delivery);
-	ask(c, &replay);
+	ask(c, "log", &replay);
 }
 
 static void
@@ -154,5 +187,5 @@ replays_webhook(struct call *c)
 	if (!webhooks_find(c, &hook))
 		return;
 	replay.subscription = hook.subscription;
-	ask(c, &replay);
+	ask(c, "webhook", &replay);
 }

@@ -121,6 +121,9 @@ enum msg_state {
 	MSG_STATE_MAX
 };
 
+/* A PAGE's count when counting would have taken too long. */
+#define MSG_COUNT_UNKNOWN UINT32_MAX
+
 /* Records of a list, still packed. */
 struct msg_list {
 	struct slice packed; /* the records one after the other */

@@ -123,7 +123,7 @@ const struct msg_shape msg_shapes[MSG_TYPE_MAX] = {
 	[MSG_REPLAY] = { "REPLAY", MSG_LANE_CONTROL,
 	    "api -> logger: make deliveries due again, one or those of a "
 	    "subscription; answered by a PAGE: count, or an error that starts "
-	    "with unknown or live",
+	    "with unknown, live, held, gone or many",
 	    { REQ(query), REQ(app), OPT(delivery), OPT(subscription),
 		OPT(from_ms), OPT(to_ms), OPT(job), OPT(state) } },
 

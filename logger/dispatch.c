@@ -199,9 +199,12 @@ send_taken(struct endpoint_job *j, const struct store_taken *t)
 		.cycle_attempt = t->cycle_attempt,
 		.age_ms = t->age_ms,
 		.lost = t->lost };
-	struct lease *lease =
-	    fleet_lease(&l->fleet, j->deliverer, j->endpoint, t->delivery);
+	struct lease *lease = fleet_find(&l->fleet, t->delivery);
 
+	/* An older token delivered it, and it was replayed meanwhile. */
+	if (lease != NULL && lease->event != 0)
+		lease_end(l, lease);
+	lease = fleet_lease(&l->fleet, j->deliverer, j->endpoint, t->delivery);
 	if (lease == NULL) {
 		log_error("lease error=\"out of memory\"");
 		return; /* leased in the store until the next start */

@@ -130,6 +130,7 @@ on_message(void *arg, struct link_peer *link, uint64_t seq, enum msg_type type,
 		[MSG_PROBED] = probed_message,
 		[MSG_DIRECTORY] = directory_message,
 		[MSG_QUERY] = query_message,
+		[MSG_REPLAY] = replay_message,
 	};
 	struct peer *p = logger_peer(link);
 
@@ -243,6 +244,7 @@ on_tick(void *arg)
 	if (writer_stuck(l->writer) == l->granting || !l->granting)
 		grant(l);
 	probe_tick(l);
+	replay_tick(l);
 	if (now >= l->sweep_ms + LOGGER_SWEEP_MS) {
 		l->sweep_ms = now;
 		timekeeper_slew(&l->time, clock_wall_ms(), clock_mono_ms());
@@ -465,6 +467,7 @@ logger_open(struct proc *p)
 	buf_init(&l->packed, LIMIT_MESSAGE_BYTES);
 	timekeeper_init(&l->time, clock_wall_ms(), clock_mono_ms());
 	replica_init(&l->replica, &directory_ops, l);
+	replay_init(l);
 	r = open_memory(l);
 	if (r == 0)
 		r = open_threads(l);
@@ -472,8 +475,10 @@ logger_open(struct proc *p)
 		r = open_clocks(l);
 	if (r == 0)
 		r = open_links(l);
-	if (r == 0)
+	if (r == 0) {
 		touch_all(l);
+		replay_start(l);
+	}
 	return r;
 }
 
@@ -504,6 +509,7 @@ logger_close(struct proc *p)
 	reader_free(l->reader);
 	writer_free(l->writer);
 	probe_done(l);
+	replay_done(l);
 	close_link(l->port);
 	close_link(l->apis);
 	if (l->timer > 0)

@@ -45,12 +45,24 @@ struct logger_counts {
 	uint64_t leases, leases_lost, leases_released;
 	uint64_t deleted;
 	uint64_t over_quota, held_full; /* deliveries, at their commit */
+	uint64_t replayed;
 };
 
 struct probes {
 	struct probe *first;
 	size_t count;
 	uint64_t next;
+};
+
+struct replay_ask;
+
+struct replays {
+	TAILQ_HEAD(, replay_ask) waiting; /* for their job, to be answered */
+	bool open;	/* there may be jobs that are not done */
+	bool stepping;	/* a step is with the writer */
+	uint64_t after; /* the job of the last step */
+	uint64_t not_before_ms;
+	int timer;
 };
 
 struct logger {
@@ -79,6 +91,7 @@ struct logger {
 	struct probes probes;
 	uint32_t month;	  /* of UTC: 202611 */
 	unsigned lifting; /* LIFTs with the writer */
+	struct replays replays;
 	struct logger_counts counts;
 	struct buf packed; /* of the message being sent */
 };
@@ -99,7 +112,8 @@ void logger_turn(void *arg);
 uint64_t logger_now(struct logger *l); /* ms since 1970, see timekeeper.h */
 struct peer *logger_peer(struct link_peer *link);
 
-/* A PLAN, OUTCOME, RELEASE, HELD, DIRECTORY, QUERY, PROBE, PROBED message. */
+/* A PLAN, OUTCOME, RELEASE, HELD, DIRECTORY, QUERY, PROBE, PROBED, REPLAY
+ * message. */
 void plan_message(
     struct logger *l, struct peer *from, uint64_t seq, struct slice bytes);
 void outcome_message(
@@ -115,6 +129,8 @@ void query_message(
 void probe_message(
     struct logger *l, struct peer *from, uint64_t seq, struct slice bytes);
 void probed_message(
+    struct logger *l, struct peer *from, uint64_t seq, struct slice bytes);
+void replay_message(
     struct logger *l, struct peer *from, uint64_t seq, struct slice bytes);
 
 /* lease.c: a lease that came from the store at the start. */
@@ -165,6 +181,12 @@ void notice_tick(struct logger *l);
 void probe_tick(struct logger *l);
 void probe_deliverer_down(struct logger *l, const struct deliverer *d);
 void probe_done(struct logger *l); /* frees all */
+
+/* replay.c: jobs are in the store; it works them off from the start on. */
+void replay_init(struct logger *l);
+void replay_start(struct logger *l);
+void replay_tick(struct logger *l);
+void replay_done(struct logger *l); /* frees all */
 
 /* directory.c */
 extern const struct replica_ops directory_ops;

@@ -63,6 +63,7 @@ logger_metrics(struct proc *p, struct buf *out)
 			{ "events_deleted_total", "counter", c->deleted },
 			{ "over_quota_total", "counter", c->over_quota },
 			{ "held_full_total", "counter", c->held_full },
+			{ "replayed_total", "counter", c->replayed },
 			{ "commits_total", "counter", w.commits },
 			{ "operations_total", "counter", w.operations },
 			{ "commit_microseconds_total", "counter", w.commit_us },

@@ -451,6 +451,101 @@ test_probe(void **state)
 	assert_int_equal(m.status, 200);
 }
 
+/* ---- replays ------------------------------------------------------------ */
+
+static const struct id whole_range;
+
+static void
+assert_refused(struct world *w, struct id delivery, const char *why)
+{
+	struct msg page = world_replay(w, world_id(w), delivery);
+
+	assert_non_null(page.error.data);
+	assert_memory_equal(page.error.data, why, strlen(why));
+}
+
+static void
+test_replay_of_one(void **state)
+{
+	struct world *w = *state;
+	struct id custody, delivery, job;
+	struct msg page;
+
+	world_begin(w, 1);
+	custody = world_id(w);
+	job = world_id(w);
+	delivery = id_delivery(custody, 1);
+	world_plan(w, custody, w->number, 1, 1);
+	until_got(w, 1);
+	assert_refused(w, delivery, "live");
+	assert_refused(w, world_id(w), "unknown");
+	world_outcome(w, &w->got[0], MSG_VERDICT_DELIVERED, 200, 0);
+	until_outcomes(w, 1);
+	page = world_replay(w, job, delivery);
+	assert_null(page.error.data);
+	assert_int_equal(page.count, 1);
+	until_got(w, 2);
+	assert_true(id_same(w->got[1].delivery, delivery));
+	assert_int_equal(w->got[1].attempt, 2);
+	assert_int_equal(w->got[1].cycle_attempt, 1);
+	world_outcome(w, &w->got[1], MSG_VERDICT_DELIVERED, 200, 0);
+	until_outcomes(w, 2);
+	/* Its answer was lost, so the api thinks. */
+	assert_int_equal(world_replay(w, job, delivery).count, 1);
+	world_change(w, 1, false);
+	assert_refused(w, delivery, "held");
+	assert_refused(w, whole_range, "held");
+	world_run(w, QUIET_MS);
+	assert_int_equal(w->got_count, 2);
+	assert_int_equal(world_row(w, delivery).state, MSG_STATE_DELIVERED);
+}
+
+static bool
+has_died(struct world *w)
+{
+	return w->router.peer == NULL && w->api.peer == NULL &&
+	       w->feed.peer == NULL && w->deliverers[0].peer == NULL;
+}
+
+/* The logger dies when a step is committed and nobody has heard of it; the api
+ * asks again in its next session. */
+static void
+test_replay_survives(void **state)
+{
+	enum { COUNT = 250 };
+	struct world *w = *state;
+	struct id job;
+	size_t seconds = 0;
+
+	w->fail_point = "logger.replay_step:2";
+	world_begin(w, 1);
+	w->answer = true;
+	for (size_t i = 0; i < COUNT; i++)
+		world_plan(w, world_id(w), w->number, 1, 1);
+	until_outcomes(w, COUNT);
+	w->answer = false;
+	job = world_id(w);
+	world_ask_replay(w, job, whole_range);
+	world_until(w, has_died);
+	assert_int_equal(w->pages, 0);
+	(void)waitpid(w->logger, NULL, 0);
+	world_start(w);
+	world_until(w, is_back);
+	w->deliverers[0].held = 0;
+	w->answer = true;
+	world_lease_ids(w, 0, MSG_HELD, NULL, 0);
+	assert_int_equal(world_replay(w, job, whole_range).count, COUNT);
+	until_outcomes(w, 2 * COUNT + 1); /* HELD is completed, too */
+	assert_int_equal(world_replay(w, job, whole_range).count, COUNT);
+	world_run(w, QUIET_MS);
+	assert_int_equal(w->deliverers[0].completed, 2 * COUNT + 1);
+	for (size_t i = 0; i < w->got_count; i++) {
+		assert_true(w->got[i].attempt <= 2);
+		seconds += w->got[i].attempt == 2;
+	}
+	assert_true(seconds >= COUNT);
+}
+
 /* SIGTERM: what was taken is committed, then it ends. */
 static void
 test_drain(void **state)
@@ -489,6 +584,8 @@ main(int argc, char **argv)
 		CASE(test_garbage),
 		CASE(test_hanging_endpoint),
 		CASE(test_gone_is_held),
+		CASE(test_replay_of_one),
+		CASE(test_replay_survives),
 		CASE(test_probe),
 		CASE(test_drain),
 	};

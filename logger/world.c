@@ -551,6 +551,35 @@ world_used(struct world *w)
 	return page.used;
 }
 
+void
+world_ask_replay(struct world *w, struct id job, struct id delivery)
+{
+	static const struct id none;
+	struct msg m = { .type = MSG_REPLAY,
+		.query = 8,
+		.app = WORLD_APP,
+		.job = id_slice(&job) };
+
+	if (id_same(delivery, none))
+		m.subscription = 1;
+	else
+		m.delivery = id_slice(&delivery);
+	w->pages = 0;
+	world_send(&w->api, &m);
+}
+
+struct msg
+world_replay(struct world *w, struct id job, struct id delivery)
+{
+	struct msg page;
+
+	world_ask_replay(w, job, delivery);
+	world_until(w, has_page);
+	assert_int_equal(msg_unpack(buf_slice(&w->page), &page), 0);
+	assert_int_equal(page.query, 8);
+	return page;
+}
+
 struct msg
 world_row(struct world *w, struct id delivery)
 {

@@ -100,6 +100,10 @@ void world_lease_ids(struct world *w, unsigned deliverer, enum msg_type type,
     const struct got *got, size_t count);
 /* What the application used this month. */
 uint64_t world_used(struct world *w);
+/* A REPLAY of one delivery, or when that is all zero of subscription 1. The
+ * slices of its answer live until the next question. */
+void world_ask_replay(struct world *w, struct id job, struct id delivery);
+struct msg world_replay(struct world *w, struct id job, struct id delivery);
 /* The row of that delivery; slices live until the next question. */
 struct msg world_row(struct world *w, struct id delivery);
 /* The newest lease of that delivery. */

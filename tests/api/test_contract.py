@@ -702,6 +702,19 @@ def test_replays_are_asked_of_the_logger(alone, logger):
     assert logger.questions[-1]["delivery"] == uuid.UUID(log).bytes
     error(app.call("POST", one), 404, "EntityNotFoundError")
     error(app.call("POST", one), 422, "InvalidStateError")
+    for word, status, name in (
+        ("held: no", 422, "InvalidStateError"),
+        ("gone: no", 422, "InvalidStateError"),
+        ("many: no", 429, "ConnectorRateLimitError"),
+    ):
+        logger.pages = [{"error": word}]
+        error(app.call("POST", path), status, name)
+    logger.pages = [{"error": "unknown"}, {"count": 0xFFFFFFFF}, {}]
+    gone = app.call("POST", path)
+    error(gone, 404, "EntityNotFoundError")
+    assert gone.json()["message"] == "Unknown Webhook", gone.text
+    assert app.call("POST", path).json()["data"]["count"] is None
+    assert app.call("POST", path).json()["data"]["count"] == 0
     error(app.call("POST", path, {"state": "due"}), 400, "RequestValidationError")
     late = {"start_date": "2024-01-02T00:00:00Z", "end_date": "2024-01-01T00:00:00Z"}
     error(app.call("POST", path, late), 400, "RequestValidationError")

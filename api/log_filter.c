@@ -143,14 +143,14 @@ set_statuses(struct log_filter *f, struct slice value)
 	return NULL;
 }
 
-/* An event's own id, where its publisher gave it none; others are not kept
- * as a key, so they find nothing. */
+/* The id that the payload has: its publisher's own, or else ours; the one that
+ * publishing was answered, too. */
 static const char *
 set_event(struct log_filter *f, struct slice value)
 {
-	if (id_parse(value, &f->custody) < 0)
-		memset(&f->custody, 0xff, sizeof(f->custody));
-	f->query.custody = id_slice(&f->custody);
+	f->query.event_id = value;
+	if (id_parse(value, &f->custody) == 0)
+		f->query.custody = id_slice(&f->custody);
 	return NULL;
 }
 

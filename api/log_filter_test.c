@@ -51,6 +51,7 @@ test_every_filter(void **state)
 	assert_int_equal(f.query.success, MSG_FALSE);
 	assert_true(slice_is(f.query.statuses, "200,500,503"));
 	assert_int_equal(f.query.custody.len, ID_SIZE);
+	assert_int_equal(f.query.event_id.len, ID_TEXT_SIZE - 1);
 	assert_int_equal(f.query.attempt, 2);
 }
 

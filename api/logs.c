@@ -37,5 +37,7 @@ logs_list(struct call *c)
 			"{s:[{s:s}]}", "invalid", filter.name, filter.why));
 		return;
 	}
+	if (call_wants_raw(c))
+		filter.query.flags = MSG_FLAG_WHOLE;
 	store_page_ask(c, &filter.query, show);
 }

@@ -13,7 +13,8 @@ struct asked {
 	store_page_fn *show;
 };
 
-/* What a cursor is bound to: the question without its place. */
+/* What a cursor is bound to: the question without its place, however much of
+ * the answer is shown. */
 static int
 pack_filter(const struct msg *query, struct buf *out)
 {
@@ -21,6 +22,7 @@ pack_filter(const struct msg *query, struct buf *out)
 
 	bare.query = 0;
 	bare.limit = 0;
+	bare.flags = 0;
 	bare.cursor = (struct slice){ NULL, 0 };
 	return msg_pack(&bare, out);
 }

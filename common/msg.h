@@ -76,6 +76,7 @@ enum msg_flag {
 	MSG_FLAG_FREE = 4,  /* does not count against the quota */
 	MSG_FLAG_TROUBLED =
 	    8, /* its endpoint's last attempt failed or was slow */
+	MSG_FLAG_WHOLE = 16, /* QUERY: attempts with their answers */
 };
 enum msg_verdict {
 	MSG_VERDICT_NONE,

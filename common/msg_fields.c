@@ -31,7 +31,8 @@ enum { MSG_FIELDS(KEY) };
 	REQ(custody), REQ(app), REQ(event_type), OPT(unified_api),   \
 	    OPT(service_id), OPT(consumer_id), OPT(entity_id),       \
 	    OPT(entity_type), OPT(request_id), REQ(body), OPT(hole), \
-	    OPT(dedupe_key), OPT(number), OPT(age_ms), OPT(flags)
+	    OPT(dedupe_key), OPT(number), OPT(age_ms), OPT(flags),   \
+	    OPT(event_id)
 
 const struct msg_shape msg_shapes[MSG_TYPE_MAX] = {
 	[MSG_HELLO] = { "HELLO", MSG_LANE_CONTROL,
@@ -78,7 +79,8 @@ const struct msg_shape msg_shapes[MSG_TYPE_MAX] = {
 		OPT(service_id), OPT(consumer_id), OPT(entity_id),
 		OPT(entity_type), OPT(request_id), OPT(body), OPT(hole),
 		OPT(dedupe_key), REQ(number), OPT(age_ms), OPT(flags),
-		LIST(deliveries, PLANNED), OPT(part), REQ(parts) } },
+		LIST(deliveries, PLANNED), OPT(part), REQ(parts),
+		OPT(event_id) } },
 	[MSG_DELIVER] = { "DELIVER", MSG_LANE_WORK,
 	    "logger -> deliverer: leases that share one body",
 	    { REQ(custody), REQ(event_type), REQ(body), OPT(hole),
@@ -110,7 +112,8 @@ const struct msg_shape msg_shapes[MSG_TYPE_MAX] = {
 		OPT(delivery), OPT(custody), OPT(request_id), OPT(from_ms),
 		OPT(to_ms), OPT(success), OPT(statuses), OPT(exclude_apis),
 		OPT(event_type), OPT(entity_type), OPT(service_id),
-		OPT(consumer_id), OPT(attempt), OPT(subscription) } },
+		OPT(consumer_id), OPT(attempt), OPT(subscription),
+		OPT(event_id), OPT(flags) } },
 	[MSG_PAGE] = { "PAGE", MSG_LANE_CONTROL, "logger -> api",
 	    { REQ(query), LIST(rows, ROW), OPT(cursor), OPT(error), OPT(count),
 		OPT(used) } },

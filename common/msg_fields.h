@@ -51,6 +51,8 @@
 	F(32, number, U64, UINT64_MAX, "directory number")                     \
 	F(33, age_ms, U64, UINT64_MAX, "how long ago, when sent")              \
 	F(34, flags, U64, UINT32_MAX, "enum msg_flag")                         \
+	F(35, event_id, TEXT, LIMIT_EVENT_ID_TEXT,                             \
+	    "its publisher's own id of it; absent: the custody id")            \
 	/* plan, delivery, outcome */                                          \
 	F(40, deliveries, LIST, LIMIT_PLAN_PART, "planned or leased")          \
 	F(41, subscription, U64, UINT32_MAX, "subscription number")            \

@@ -7,8 +7,6 @@
 #include "ingest/call.h"
 #include "ingest/event_type.h"
 
-#define EVENT_ID_MAX 256
-
 static const char vault_service[] = "apideck-vault";
 
 /* A header that stands in for an absent member; empty is absent. */
@@ -120,7 +118,8 @@ read_optional(struct call *c, uint32_t item, struct event *e)
 		r = call_text(c, item, "consumer_id", LIMIT_CONSUMER_TEXT,
 		    &e->consumer_id);
 	if (r == 0)
-		r = call_text(c, item, "event_id", EVENT_ID_MAX, &e->event_id);
+		r = call_text(
+		    c, item, "event_id", LIMIT_EVENT_ID_TEXT, &e->event_id);
 	if (r == 0)
 		r = read_time(c, item, e);
 	return r;

@@ -33,9 +33,9 @@
 	S(EVENT_ADD,                                                           \
 	    "INSERT INTO events (seq, custody, app, planned_ms, event_type,"   \
 	    " unified_api, service_id, consumer_id, entity_id, entity_type,"   \
-	    " request_id, hole, flags, dedupe_key, body)"                      \
+	    " request_id, hole, flags, dedupe_key, body, event_id)"            \
 	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13," \
-	    " ?14, ?15) ON CONFLICT (custody) DO NOTHING")                     \
+	    " ?14, ?15, ?16) ON CONFLICT (custody) DO NOTHING")                \
 	S(USAGE_GET,                                                           \
 	    "SELECT (SELECT quota FROM apps WHERE app = ?1),"                  \
 	    " (SELECT events FROM usage WHERE app = ?1 AND month = ?2)")       \

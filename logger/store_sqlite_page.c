@@ -32,25 +32,41 @@
 #define ROW_ENDPOINTS \
 	" LEFT JOIN endpoints p ON p.subscription = d.subscription"
 
+#define LOGS_TEXT(index)                                            \
+	"SELECT " ROW_COLUMNS " FROM events e " index               \
+	" CROSS JOIN deliveries d ON d.event = e.seq" ROW_ENDPOINTS \
+	" WHERE e.app = ?1 AND e.seq <= ?2"                         \
+	" AND (e.seq, d.subscription) < (?2, ?3)"                   \
+	" AND (?4 IS NULL OR e.planned_ms >= ?4)"                   \
+	" AND (?5 IS NULL OR e.planned_ms <= ?5)"                   \
+	" AND (?6 IS NULL OR (d.state = 3) = ?6)"                   \
+	" AND (?7 IS NULL OR in_list(?7, d.status))"                \
+	" AND (?8 IS NULL OR NOT (in_list(?8, e.unified_api)"       \
+	"  OR in_list(?8, prefix(e.event_type))))"                  \
+	" AND (?9 IS NULL OR e.event_type = ?9)"                    \
+	" AND (?10 IS NULL OR e.entity_type = ?10)"                 \
+	" AND (?11 IS NULL OR e.service_id = ?11)"                  \
+	" AND (?12 IS NULL OR e.consumer_id = ?12)"                 \
+	" AND (?13 IS NULL OR d.attempts = ?13)"                    \
+	" AND (?14 IS NULL OR d.subscription = ?14)"
+
 static const char logs_text[] =
-    "SELECT " ROW_COLUMNS
-    " FROM events e CROSS JOIN deliveries d ON d.event = e.seq" ROW_ENDPOINTS
-    " WHERE e.app = ?1 AND e.seq <= ?2"
-    " AND (e.seq, d.subscription) < (?2, ?3)"
-    " AND (?4 IS NULL OR e.planned_ms >= ?4)"
-    " AND (?5 IS NULL OR e.planned_ms <= ?5)"
-    " AND (?6 IS NULL OR (d.state = 3) = ?6)"
-    " AND (?7 IS NULL OR in_list(?7, d.status))"
-    " AND (?8 IS NULL OR NOT (in_list(?8, e.unified_api)"
-    "  OR in_list(?8, prefix(e.event_type))))"
-    " AND (?9 IS NULL OR e.event_type = ?9)"
-    " AND (?10 IS NULL OR e.entity_type = ?10)"
-    " AND (?11 IS NULL OR e.service_id = ?11)"
-    " AND (?12 IS NULL OR e.consumer_id = ?12)"
-    " AND (?13 IS NULL OR d.attempts = ?13)"
-    " AND (?14 IS NULL OR d.subscription = ?14)"
-    " AND (?15 IS NULL OR e.custody = ?15)"
-    " ORDER BY e.seq DESC, d.subscription DESC LIMIT ?16";
+    LOGS_TEXT("") " ORDER BY e.seq DESC, d.subscription DESC LIMIT ?17";
+
+/* Of an event id: ours, or its publisher's own, of which there may be many.
+ * Each part comes in order by its index, so they are merely merged. */
+static const char named_text[] = LOGS_TEXT(
+    "INDEXED BY events_custody") " AND e.custody = ?15"
+				 " UNION ALL " LOGS_TEXT(
+				     "INDEXED BY events_event_id") " AND "
+								   "e.event_id "
+								   "= ?16 AND "
+								   "e.custody "
+								   "IS NOT ?15"
+								   " ORDER BY "
+								   "1 DESC, 2 "
+								   "DESC LIMIT "
+								   "?17";
 
 /* Of one event, or of the events of one call; those without a delivery give
  * one row without. */
@@ -80,7 +96,8 @@ static const char usage_text[] =
 struct reader_sqlite {
 	struct store_reader reader;
 	sqlite3 *db;
-	sqlite3_stmt *logs, *custody, *request, *attempts, *newest, *usage;
+	sqlite3_stmt *logs, *named, *custody, *request, *attempts, *newest,
+	    *usage;
 	uint64_t give_up_ms;
 	struct buf rows;  /* packed, of the page */
 	struct buf row;	  /* the one being made */
@@ -296,6 +313,7 @@ bind_logs(sqlite3_stmt *st, const struct msg *q)
 	sql_u64_or(st, 13, q->attempt, 0);
 	sql_u64_or(st, 14, q->subscription, 0);
 	sql_blob(st, 15, filter(q->custody));
+	sql_text(st, 16, filter(q->event_id));
 }
 
 /* The statement that answers, bound but for its limit, the last parameter. */
@@ -307,8 +325,9 @@ choose(struct reader_sqlite *r, const struct msg *q, struct id *custody,
 
 	switch ((enum msg_query)q->what) {
 	case MSG_QUERY_LOGS:
-		bind_logs(r->logs, q);
-		*ret = r->logs;
+		*ret = q->custody.len > 0 || q->event_id.len > 0 ? r->named
+								 : r->logs;
+		bind_logs(*ret, q);
 		return 0;
 	case MSG_QUERY_LOG:
 		if (id_from(q->delivery, custody) < 0)
@@ -351,7 +370,9 @@ read_rows(struct reader_sqlite *r, sqlite3_stmt *st, const struct msg *q,
 		bool full = count == limit;
 
 		if (!full)
-			result = pack_row(r, st, q->what != MSG_QUERY_LOGS);
+			result = pack_row(r, st,
+			    q->what != MSG_QUERY_LOGS ||
+				(q->flags & MSG_FLAG_WHOLE) != 0);
 		if (result < 0)
 			return result;
 		full = full || (count > 0 && r->rows.len + r->row.len + slack >
@@ -448,6 +469,8 @@ prepare_all(struct reader_sqlite *r)
 	r->give_up_ms = UINT64_MAX;
 	result = prepare(r, logs_text, &r->logs);
 	if (result == 0)
+		result = prepare(r, named_text, &r->named);
+	if (result == 0)
 		result = prepare(r, custody_text, &r->custody);
 	if (result == 0)
 		result = prepare(r, request_text, &r->request);
@@ -499,6 +522,7 @@ sqlite_reader_close(struct store_reader *reader)
 	struct reader_sqlite *r = (struct reader_sqlite *)reader;
 
 	sqlite3_finalize(r->logs);
+	sqlite3_finalize(r->named);
 	sqlite3_finalize(r->custody);
 	sqlite3_finalize(r->request);
 	sqlite3_finalize(r->attempts);

@@ -85,6 +85,7 @@ add_event(struct store_sqlite *s, const struct msg *m, uint64_t seq,
 	sql_u64(st, 13, flags);
 	sql_blob(st, 14, m->dedupe_key);
 	sql_blob(st, 15, m->body);
+	sql_text(st, 16, m->event_id);
 	return sql_run(&s->sql, st, ret_changed);
 }
 

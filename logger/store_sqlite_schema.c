@@ -80,6 +80,9 @@ static const char *const versions[] = {
 	" done INTEGER NOT NULL);"
 	"CREATE UNIQUE INDEX replays_job ON replays (job);"
 	"CREATE INDEX replays_done ON replays (done);",
+	"ALTER TABLE events ADD COLUMN event_id TEXT;"
+	"CREATE INDEX events_event_id ON events (app, event_id)"
+	" WHERE event_id IS NOT NULL;",
 };
 
 #define VERSIONS (sizeof(versions) / sizeof(versions[0]))

@@ -799,6 +799,56 @@ test_pages(void **state)
 	buf_done(&out);
 }
 
+/* By the custody id, and by an id that several events may share. */
+static void
+test_event_ids(void **state)
+{
+	struct fixture *f = *state;
+	struct msg query = { .type = MSG_QUERY,
+		.query = 1,
+		.what = MSG_QUERY_LOGS,
+		.app = 1,
+		.limit = 2,
+		.event_id = slice_text("order-17") };
+	struct msg answer, row;
+	struct id id = custody(3);
+	struct buf out;
+	uint8_t cursor[64];
+
+	buf_init(&out, LIMIT_MESSAGE_BYTES);
+	for (unsigned n = 1; n <= 5; n++) {
+		struct planned p;
+
+		make_plan(&p, n, MSG_STATE_DUE);
+		if (n != 3)
+			p.msg.event_id = slice_text("order-17");
+		apply(f, &p.op);
+	}
+	assert_int_equal(page(f, &query, &out, &answer, &row), 2);
+	assert_int_equal(row.delivery.data[11], 4); /* 5, 4 */
+	assert_non_null(answer.cursor.data);
+	memcpy(cursor, answer.cursor.data, answer.cursor.len);
+	query.cursor = (struct slice){ cursor, answer.cursor.len };
+	assert_int_equal(page(f, &query, &out, &answer, &row), 2);
+	assert_int_equal(row.delivery.data[11], 1); /* 2, 1 */
+	assert_null(answer.cursor.data);
+
+	/* Also when another event has it for its own. */
+	query.cursor = (struct slice){ NULL, 0 };
+	query.custody = id_slice(&id);
+	query.limit = 5;
+	assert_int_equal(page(f, &query, &out, &answer, &row), 5);
+	query.event_id = slice_text("order-18");
+	assert_int_equal(page(f, &query, &out, &answer, &row), 1);
+	assert_int_equal(row.delivery.data[11], 3);
+	query.success = MSG_TRUE;
+	assert_int_equal(page(f, &query, &out, &answer, &row), 0);
+	query.success = MSG_ANY;
+	query.app = 2;
+	assert_int_equal(page(f, &query, &out, &answer, &row), 0);
+	buf_done(&out);
+}
+
 /* An event that nobody wanted can still be looked up. */
 static void
 test_event_alone(void **state)
@@ -1233,6 +1283,7 @@ main(void)
 		CASE(test_load),
 		CASE(test_one_process),
 		CASE(test_pages),
+		CASE(test_event_ids),
 		CASE(test_event_alone),
 		CASE(test_large_page),
 		CASE(test_retention),

@@ -677,6 +677,27 @@ def test_decision_logs_exclude_apis_tests_api_and_type_prefix_and_accepts_proxy(
     assert left("vault, crm") == ["ats.job.created"]
 
 
+def test_decision_logs_event_id_finds_by_the_id_in_the_payload(app, hook):
+    mine, none = app.publish([{**LEAD, "event_id": "order-17"}, LEAD]).json()["data"]["event_ids"]
+    accepted(app.publish({**LEAD, "event_id": "order-17"}))
+    rows = settled(app, 3)
+    body = lambda row: json.loads(row["request_body"])["payload"]["event_id"]  # noqa: E731
+    found = app.logs(**{"filter[event_id]": "order-17"})
+    assert [r["id"] for r in found] == [r["id"] for r in rows if body(r) == "order-17"]
+    assert len(found) == 2
+    for given in (mine, none):  # and by the one that publishing answered
+        (row,) = app.logs(**{"filter[event_id]": given})
+        assert row["id"][:27] == given[:27]
+    assert body(row) == none
+    for nobody in ("order-1", str(uuid.uuid4()), "x" * 256):
+        assert app.logs(**{"filter[event_id]": nobody}) == []
+    both = {"filter[event_id]": "order-17", "filter[success]": "false"}
+    assert app.logs(**both) == []
+    page = app.call("GET", "/webhook/logs?filter[event_id]=order-17&limit=1").json()
+    rest = app.session.get(page["links"]["next"], timeout=9).json()
+    assert [r["id"] for r in page["data"] + rest["data"]] == [r["id"] for r in found]
+
+
 # ---- raw ------------------------------------------------------------------
 
 
@@ -692,6 +713,7 @@ def test_decision_raw_shows_attempts_on_logs_requests_on_w_and_nothing_on_execut
             assert raw["id"] == row["id"]
             (attempt,) = raw["attempts"]
             assert attempt["request"]["body"] == row["request_body"]
+            assert attempt["response"]["body"] == "ok"
             assert attempt["request"]["headers"]["x-apideck-signature"] == "***"
         for path in ("/webhook/webhooks", f"/webhook/webhooks/{hook['id']}"):
             assert app.call("GET", path, **ask).json()["_raw"] == {}

@@ -96,13 +96,14 @@ load_young(struct store_sqlite *s, uint64_t merged)
 int
 dedupe_load(struct store_sqlite *s)
 {
-	uint64_t merged = 0;
-	int r = sqlite_mark_get(s, MARK_MERGED, &merged);
+	struct dedupe *d = &s->dedupe;
+	int r = sqlite_mark_get(s, MARK_MERGED, &d->marked);
 
+	d->marking = d->marked;
 	if (r == 0)
 		r = load_filter(s);
 	if (r == 0)
-		r = load_young(s, merged);
+		r = load_young(s, d->marked);
 	return r;
 }
 
@@ -145,21 +146,39 @@ merge_one(struct store_sqlite *s, const struct keyset_entry *e)
 	return sql_run(&s->sql, st, NULL);
 }
 
+static int
+mark(struct store_sqlite *s, uint64_t event)
+{
+	s->dedupe.marking = event;
+	return sqlite_mark_set(s, MARK_MERGED, event);
+}
+
+static void
+begin_merge(struct store_sqlite *s)
+{
+	struct dedupe *d = &s->dedupe;
+
+	d->old = keyset_sort(&d->young, &d->old_count);
+	d->merged = 0;
+	d->old_event = s->last_committed;
+	for (size_t i = 0; i < d->old_count; i++)
+		filter_add(d, d->old[i].key);
+}
+
 int
 dedupe_begin(struct store_sqlite *s)
 {
 	struct dedupe *d = &s->dedupe;
+	bool enough = s->last_committed >= d->marked + DEDUPE_YOUNG_MAX;
 	size_t end;
 	int r = 0;
 
 	d->undo_count = 0;
-	if (d->old == NULL && d->young.used >= DEDUPE_YOUNG_MAX) {
-		d->old = keyset_sort(&d->young, &d->old_count);
-		d->merged = 0;
-		d->old_event = s->last_committed;
-		for (size_t i = 0; i < d->old_count; i++)
-			filter_add(d, d->old[i].key);
-	}
+	d->marking = d->marked;
+	if (enough && d->old == NULL && d->young.used == 0)
+		return mark(s, s->last_committed);
+	if (enough && d->old == NULL)
+		begin_merge(s);
 	d->merging = d->merged;
 	end = d->merged + DEDUPE_SLICE;
 	if (end > d->old_count)
@@ -167,7 +186,7 @@ dedupe_begin(struct store_sqlite *s)
 	while (r == 0 && d->old != NULL && d->merging < end)
 		r = merge_one(s, &d->old[d->merging++]);
 	if (r == 0 && d->old != NULL && d->merging == d->old_count)
-		r = sqlite_mark_set(s, MARK_MERGED, d->old_event);
+		r = mark(s, d->old_event);
 	return r;
 }
 
@@ -177,6 +196,7 @@ dedupe_commit(struct store_sqlite *s)
 	struct dedupe *d = &s->dedupe;
 
 	d->undo_count = 0;
+	d->marked = d->marking;
 	d->merged = d->merging;
 	if (d->old == NULL || d->merged < d->old_count)
 		return;

@@ -20,9 +20,11 @@
 #include "common/buf.h"
 #include "logger/keyset.h"
 
-#define DEDUPE_YOUNG_MAX 65536 /* keys that are merged together */
-#define DEDUPE_SLICE 512       /* of them with one transaction */
-#define DEDUPE_SWEEP 4000      /* rows of the table looked at each second */
+/* Events whose keys are merged together, however many have one: so many are
+ * read again at a start. */
+#define DEDUPE_YOUNG_MAX 65536
+#define DEDUPE_SLICE 512  /* of them with one transaction */
+#define DEDUPE_SWEEP 4000 /* rows of the table looked at each second */
 #define DEDUPE_FILTER_BYTES (2u * 1024 * 1024)
 /* Keys it is good for: 10 bits each. Beyond, the table is asked. */
 #define DEDUPE_FILTER_KEYS (DEDUPE_FILTER_BYTES * 8u / 10)
@@ -39,6 +41,8 @@ struct dedupe {
 	size_t old_count, merged;  /* committed, of old */
 	size_t merging;		   /* in this transaction */
 	uint64_t old_event;	   /* no key in old is of a later event */
+	uint64_t marked;	   /* MARK_MERGED, as committed */
+	uint64_t marking;	   /* in this transaction */
 	struct dedupe_undo *undos; /* puts of this transaction */
 	size_t undo_count, undo_size;
 	uint64_t *filter;

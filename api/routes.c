@@ -11,6 +11,7 @@
 #include "api/keys.h"
 #include "api/logs.h"
 #include "api/replays.h"
+#include "api/usage.h"
 #include "api/webhooks.h"
 #include "common/openapi.h"
 
@@ -54,6 +55,7 @@ static const struct route {
 	{ METHOD_POST, "/webhook/webhooks/{id}/replay", replays_webhook },
 	{ METHOD_GET, "/webhook/logs", logs_list },
 	{ METHOD_POST, "/webhook/logs/{id}/replay", replays_log },
+	{ METHOD_GET, "/webhook/usage", usage_get },
 	{ METHOD_GET, "/webhook/keys", keys_list },
 	{ METHOD_POST, "/webhook/keys", keys_create },
 	{ METHOD_DELETE, "/webhook/keys/{id}", keys_delete },

@@ -89,7 +89,7 @@ add_event(struct store_sqlite *s, const struct msg *m, uint64_t seq,
 	return sql_run(&s->sql, st, ret_changed);
 }
 
-/* A test, and what the gateway says of itself. */
+/* A test of a webhook. */
 static bool
 is_free(const struct msg *m)
 {

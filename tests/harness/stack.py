@@ -168,6 +168,16 @@ class App:
         assert answer.status_code == 201, answer.text
         return answer.json()["data"]
 
+    def limit(self, **limits):
+        """quota=, rate=: as an operator sets them."""
+        words = [w for k, v in limits.items() for w in (f"--{k}", str(v))]
+        self.stack.command("app", "set", "--id", self.id, *words)
+
+    def usage(self):
+        answer = self.call("GET", "/webhook/usage")
+        assert answer.status_code == 200, answer.text
+        return answer.json()["data"]
+
     def publish(self, events, ingest="ingest", session=None):
         return (session or self.session).post(
             f"{self.stack.ingest_url(ingest)}/webhook/events",
@@ -267,17 +277,22 @@ class Stack:
 
     def make_app(self, app_id):
         """By the command line, as an operator does it."""
+        done = self.command("app", "create", "--id", app_id)
+        key = re.search(r"\bsk_(?:live|test)_\S+", done.stdout)
+        assert key, (done.stdout, done.stderr)
+        return App(self, app_id, key.group(0))
+
+    def command(self, *words):
         done = subprocess.run(
-            [f"{BUILD}/bin/sluice-api", "app", "create", "--id", app_id],
+            [f"{BUILD}/bin/sluice-api", *words],
             env={**self._base, "SLUICE_INSTANCE": "cli"},
             capture_output=True,
             text=True,
             timeout=30,
             check=False,
         )
-        key = re.search(r"\bsk_(?:live|test)_\S+", done.stdout)
-        assert done.returncode == 0 and key, (done.stdout, done.stderr)
-        return App(self, app_id, key.group(0))
+        assert done.returncode == 0, (done.stdout, done.stderr)
+        return done
 
     def start(self, *names, extra=None, ready=True):
         """Those named, or all; extra are variables for this start only."""

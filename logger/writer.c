@@ -109,7 +109,8 @@ commit(struct writer *w, struct backlog *b)
 	}
 	if (atomic_exchange(&w->stuck, false))
 		log_info("store state=working");
-	while (b->first != mail) {
+	/* Those of this commit: more may have come while it was stuck. */
+	for (size_t i = 0; i < count; i++) {
 		struct mail *done = b->first;
 
 		b->first = done->next;

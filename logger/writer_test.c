@@ -181,6 +181,39 @@ test_full(void **state)
 	assert_true(f->in_order);
 }
 
+static void
+look_stuck(void *arg)
+{
+	struct fixture *f = arg;
+
+	if (writer_stuck(f->writer) || clock_mono_ms() > f->until_ms)
+		loop_stop(f->loop);
+}
+
+/* What comes while the disk is full is not taken for committed with it. */
+static void
+test_more_while_full(void **state)
+{
+	struct fixture *f = *state;
+	int timer;
+
+	f->fake.error = -ENOSPC;
+	atomic_store(&f->fake.failures, 2);
+	post(f, 0, 5);
+	f->until_ms = clock_mono_ms() + PATIENCE_MS;
+	timer = loop_add_timer(f->loop, 2, look_stuck, f);
+	assert_true(timer >= 0);
+	assert_int_equal(loop_run(f->loop), 0);
+	loop_del_timer(f->loop, timer);
+	assert_true(writer_stuck(f->writer));
+	post(f, 5, 12);
+	until_done(f, 12);
+	assert_true(f->in_order);
+	assert_int_equal(atomic_load(&f->fake.operations), 12);
+	for (unsigned i = 0; i < 12; i++)
+		assert_int_equal(f->jobs[i].op.u.sweep.deleted, 1);
+}
+
 /* What was posted is committed before it ends. */
 static void
 test_end(void **state)
@@ -218,6 +251,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_order_and_batches),
 		CASE(test_full),
+		CASE(test_more_while_full),
 		CASE(test_end),
 		CASE(test_end_while_full),
 	};

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@ struct directory_cache {
 	pthread_t thread;
 	bool writing;	  /* the thread exists */
 	int finished;	  /* it has done its work; atomic */
+	int result;	  /* of the write; ours again after the join */
 	struct buf bytes; /* the thread's while writing */
 };
 
@@ -93,19 +95,46 @@ directory_cache_new(struct loop *loop, const char *path,
 	return 0;
 }
 
+/*
+ * The file beside `path` that becomes it, empty and locked. Other ingests
+ * share the folder, each of them process 1 of its container perhaps: the lock
+ * tells them apart, and what a killed one left is used again. -EBUSY: another
+ * one is writing.
+ */
+static int
+open_new(const char *tmp)
+{
+	struct stat ours, there;
+	int fd = open(tmp, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	int r = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0 || fstat(fd, &ours) < 0)
+		r = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	/* Renamed between our open and our lock: it is the cache by now. */
+	if (r == 0 && (stat(tmp, &there) < 0 || there.st_ino != ours.st_ino))
+		r = -EBUSY;
+	if (r == 0 && ftruncate(fd, 0) < 0)
+		r = -errno;
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
 static int
 write_file(const char *path, struct slice bytes)
 {
 	char tmp[PATH_MAX];
 	int fd, r = 0;
 
-	/* Other ingests may write the same file. */
-	if (snprintf(tmp, sizeof(tmp), "%s.%ld.tmp", path, (long)getpid()) >=
-	    (int)sizeof(tmp))
+	if (snprintf(tmp, sizeof(tmp), "%s.tmp", path) >= (int)sizeof(tmp))
 		return -ENAMETOOLONG;
-	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	fd = open_new(tmp);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	while (r == 0 && bytes.len > 0) {
 		ssize_t n = write(fd, bytes.data, bytes.len);
 
@@ -118,11 +147,11 @@ write_file(const char *path, struct slice bytes)
 	}
 	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
-	close(fd);
 	if (r == 0 && rename(tmp, path) < 0)
 		r = -errno;
 	if (r < 0)
 		(void)unlink(tmp);
+	close(fd);
 	return r;
 }
 
@@ -130,10 +159,11 @@ static void *
 write_in_thread(void *arg)
 {
 	struct directory_cache *c = arg;
-	int r = write_file(c->path, buf_slice(&c->bytes));
 
-	if (r < 0)
-		log_warn("directory cache %s: %s", c->path, strerror(-r));
+	c->result = write_file(c->path, buf_slice(&c->bytes));
+	if (c->result < 0 && c->result != -EBUSY)
+		log_warn(
+		    "directory cache %s: %s", c->path, strerror(-c->result));
 	__atomic_store_n(&c->finished, 1, __ATOMIC_RELEASE);
 	return NULL;
 }
@@ -143,6 +173,8 @@ join(struct directory_cache *c)
 {
 	pthread_join(c->thread, NULL);
 	c->writing = false;
+	if (c->result == -EBUSY)
+		c->dirty = true; /* ours may know more */
 	buf_done(&c->bytes);
 }
 

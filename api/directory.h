@@ -76,6 +76,7 @@ struct directory_hook {
 	uint64_t rate; /* attempts a second; 0: no limit */
 	uint8_t headers[LIMIT_HEADERS_SEALED]; /* as the deliverer gets them */
 	size_t headers_len;		       /* 0: none */
+	bool http2;
 	uint64_t number;
 	uint64_t created_ms;
 	uint64_t updated_ms;

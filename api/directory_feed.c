@@ -21,7 +21,7 @@
 	"SELECT subscription, number, app, id, deleted_ms,"                \
 	" nullif(unified_api, ''), url, events, enabled, reason, secret, " \
 	"scopes, timeout_ms,"                                              \
-	" schedule, rate, headers FROM subscriptions "
+	" schedule, rate, headers, http2 FROM subscriptions "
 #define CONNECTIONS                                                     \
 	"SELECT connection, number, app, id, deleted_ms, lookup,"       \
 	" consumer_id, unified_api, service_id, name, enabled, secret," \
@@ -64,6 +64,7 @@ fill_hook(sqlite3_stmt *s, struct msg *e)
 	e->schedule = sql_column(s, 13);
 	e->rate = sql_column_number(s, 14);
 	e->headers = sql_column(s, 15);
+	e->http2 = sql_column_number(s, 16) != 0;
 }
 
 static void

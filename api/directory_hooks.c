@@ -13,7 +13,7 @@
 	"subscription, app, id, description, unified_api, url, events, " \
 	"enabled, reason, cause, born, touched, number, created_ms, "    \
 	"updated_ms, secret IS NOT NULL, scopes, schedule, timeout_ms, " \
-	"rate, secret_until_ms, headers FROM subscriptions "
+	"rate, secret_until_ms, headers, http2 FROM subscriptions "
 
 static int
 read_headers(sqlite3_stmt *s, int at, struct directory_hook *h)
@@ -64,6 +64,7 @@ read_hook(sqlite3_stmt *s, struct directory_hook *h)
 	h->timeout_ms = sql_column_number(s, 18);
 	h->rate = sql_column_number(s, 19);
 	h->secret_until_ms = sql_column_number(s, 20);
+	h->http2 = sql_column_number(s, 22) != 0;
 	return r < 0 ? r : read_headers(s, 21, h);
 }
 
@@ -264,7 +265,7 @@ update(struct directory *d, const struct directory_hook *h, struct slice sealed)
 	    " updated_ms = ?9, unified_api = ?11, scopes = ?12,"
 	    " secret = coalesce(?13, secret), schedule = ?14,"
 	    " timeout_ms = ?15, rate = ?16, secret_until_ms = ?17,"
-	    " headers = ?18"
+	    " headers = ?18, http2 = ?19"
 	    " WHERE subscription = ?10 AND deleted_ms = 0",
 	    &s);
 	if (r < 0)
@@ -287,6 +288,7 @@ update(struct directory *d, const struct directory_hook *h, struct slice sealed)
 	sql_bind_number(s, 16, h->rate);
 	sql_bind_number(s, 17, h->secret_until_ms);
 	sql_bind_bytes(s, 18, directory_hook_headers(h));
+	sql_bind_number(s, 19, h->http2);
 	r = sql_run(d, s);
 	if (r == 0 && sqlite3_changes(d->db) != 1)
 		r = -ENOENT;

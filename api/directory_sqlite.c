@@ -123,8 +123,12 @@ static const char schema_3[] =
 static const char schema_4[] =
     "ALTER TABLE subscriptions ADD COLUMN headers BLOB;";
 
+static const char schema_5[] = "ALTER TABLE subscriptions"
+			       " ADD COLUMN http2 INTEGER NOT NULL DEFAULT 0;";
+
 /* Each brings the file from the version before it to its own. */
-static const char *const schemas[] = { schema_1, schema_2, schema_3, schema_4 };
+static const char *const schemas[] = { schema_1, schema_2, schema_3, schema_4,
+	schema_5 };
 
 #define VERSION (sizeof(schemas) / sizeof(*schemas))
 

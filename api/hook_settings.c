@@ -29,13 +29,14 @@ number_or_null(uint64_t number)
 static json_t *
 show(const struct api *api, const struct directory_hook *hook)
 {
-	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:b,s:o}", "schedule",
+	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:b,s:b,s:o}", "schedule",
 	    text_or_null(hook->schedule), "timeout_ms",
 	    number_or_null(hook->timeout_ms), "rate",
 	    number_or_null(hook->rate), "scopes",
 	    scopes_form_show(hook->scopes), "headers",
-	    headers_form_show(&api->seal, hook), "own_secret",
-	    (int)hook->has_secret, "disabled_cause", text_or_null(hook->cause));
+	    headers_form_show(&api->seal, hook), "http2", (int)hook->http2,
+	    "own_secret", (int)hook->has_secret, "disabled_cause",
+	    text_or_null(hook->cause));
 }
 
 void
@@ -121,6 +122,20 @@ read_scopes(struct form *f, struct directory_hook *hook)
 		form_complain(f, "scopes", wrong);
 }
 
+/* Null is false. */
+static void
+read_http2(struct form *f, struct directory_hook *hook)
+{
+	const json_t *value = json_object_get(f->body, "http2");
+
+	if (!json_is_null(value)) {
+		(void)form_bool(f, "http2", FORM_OPTIONAL, &hook->http2);
+		return;
+	}
+	(void)form_value(f, "http2", FORM_OPTIONAL);
+	hook->http2 = false;
+}
+
 void
 hook_settings_update(struct call *c)
 {
@@ -140,6 +155,7 @@ hook_settings_update(struct call *c)
 	    &f, "timeout_ms", TIMEOUT_MIN_MS, TIMEOUT_MAX_MS, &hook.timeout_ms);
 	read_number(&f, "rate", 1, RATE_MAX, &hook.rate);
 	read_scopes(&f, &hook);
+	read_http2(&f, &hook);
 	r = headers_form_read(&f, &c->api->seal, &hook);
 	detail = form_end(&f);
 	if (detail != NULL) {

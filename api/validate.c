@@ -62,6 +62,7 @@ validate_url(
 		.event_type = slice_text(EVENT_TYPE),
 		.body = slice_text(BODY),
 		.headers = directory_hook_headers(hook),
+		.http2 = hook->http2,
 	};
 	struct buf secret;
 	int r;

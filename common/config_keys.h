@@ -107,6 +107,9 @@
 	C(allow_net, "SLUICE_ALLOW_NET", TEXT, "", 0, 0, "da",                 \
 	    "networks that may be called although they are not public, as "    \
 	    "127.0.0.0/8,::1/128")                                             \
+	C(ca_file, "SLUICE_CA_FILE", TEXT, "", 0, 0, "d",                      \
+	    "PEM file of the authorities that subscribers' certificates must " \
+	    "come from; not set: the system's")                                \
 	C(fail_point, "SLUICE_FAIL_POINT", TEXT, "", 0, 0, "irlda",            \
 	    "for tests: the process kills itself at this point")
 /* clang-format on */

@@ -110,7 +110,8 @@
 	F(96, job, BYTES, 16, "id of a replay; made by who asks")              \
 	/* what a webhook wants of its requests */                             \
 	F(97, headers, BYTES, LIMIT_HEADERS_SEALED,                            \
-	    "added to the request (headers.h), sealed for \"headers:APP\"")
+	    "added to the request (headers.h), sealed for \"headers:APP\"")    \
+	F(98, http2, BOOL, 1, "over HTTP/2 where TLS agrees on it")
 
 #define MSG_KEY_MAX 128 /* keys are below: one byte of msgpack */
 

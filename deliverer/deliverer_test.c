@@ -267,6 +267,7 @@ outcome_of(struct world *w, const char *url, const struct msg *base)
 		if (base->secret.data != NULL)
 			record.secret = base->secret;
 		record.headers = base->headers;
+		record.http2 = base->http2;
 	}
 	send_one(w, &record);
 	assert_true(logger_wait(w->logger, MSG_OUTCOME, before + 1));
@@ -283,6 +284,23 @@ outcome_at(struct world *w, const char *path, const struct msg *base)
 
 	url_to(url, w->receiver, path);
 	return outcome_of(w, url, base);
+}
+
+static void
+send_hanging(struct world *w, uint32_t count)
+{
+	char url[128];
+	struct buf records;
+
+	url_to(url, w->receiver, "/hang");
+	buf_init(&records, LIMIT_MESSAGE_BYTES);
+	for (uint32_t i = 0; i < count; i++) {
+		struct id id = delivery_id(w->deliveries++);
+		struct msg record = lease(w, &id, url);
+
+		assert_int_equal(msg_pack_record(&record, &records), 0);
+	}
+	send_leases(w, &records, count);
 }
 
 static void
@@ -444,6 +462,27 @@ test_headers_that_inject(void **state)
 		assert_memory_equal(got.error.data, "headers: ", 9);
 	}
 	assert_int_equal(receiver_count(w->receiver), 0);
+}
+
+/* Without TLS it is no HTTP/2, asks for none, and waits for nobody. */
+static void
+test_http2_is_for_tls(void **state)
+{
+	struct world *w = *state;
+	struct msg base = { .cycle_attempt = 1, .http2 = true };
+	char *request;
+
+	send_hanging(w, 1);
+	assert_true(receiver_wait(w->receiver, 1));
+	assert_int_equal(outcome_at(w, "/status/200", &base).status, 200);
+	assert_int_equal(outcome_at(w, "/status/200", &base).status, 200);
+	request = receiver_request(w->receiver, 1);
+	assert_non_null(strstr(request, " HTTP/1.1\r\n"));
+	assert_null(strcasestr(request, "\r\nupgrade"));
+	assert_null(strcasestr(request, "\r\nhttp2-settings"));
+	free(request);
+	receiver_release(w->receiver);
+	assert_true(logger_wait(w->logger, MSG_OUTCOME, 3));
 }
 
 static const struct {
@@ -650,23 +689,6 @@ test_probe(void **state)
 }
 
 static void
-send_hanging(struct world *w, uint32_t count)
-{
-	char url[128];
-	struct buf records;
-
-	url_to(url, w->receiver, "/hang");
-	buf_init(&records, LIMIT_MESSAGE_BYTES);
-	for (uint32_t i = 0; i < count; i++) {
-		struct id id = delivery_id(w->deliveries++);
-		struct msg record = lease(w, &id, url);
-
-		assert_int_equal(msg_pack_record(&record, &records), 0);
-	}
-	send_leases(w, &records, count);
-}
-
-static void
 test_credit_is_free_slots(void **state)
 {
 	struct world *w = *state;
@@ -828,6 +850,7 @@ main(void)
 		TEST(test_answers),
 		TEST(test_own_headers),
 		TEST(test_headers_that_inject),
+		TEST(test_http2_is_for_tls),
 		TEST(test_refused_addresses),
 		TEST(test_many_leases_of_one_body),
 		TEST(test_probe),

@@ -92,6 +92,11 @@ set_up(struct easy *e)
 	SET(CURLOPT_PATH_AS_IS, 1L);
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	/* Authorities from a file are read once for a multi; with a folder,
+	 * too, libcurl reads all of them for each connection. */
+	SET(CURLOPT_CAPATH, NULL);
+	if (e->config->ca_file != NULL)
+		SET(CURLOPT_CAINFO, e->config->ca_file);
 	SET(CURLOPT_BUFFERSIZE, READ_BUFFER_BYTES);
 	SET(CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER_BYTES);
 	SET(CURLOPT_DNS_CACHE_TIMEOUT, DNS_CACHE_S);
@@ -205,6 +210,21 @@ add_extra(struct easy *e, const struct transfer *t)
 	return r == 0;
 }
 
+/* PIPEWAIT: a burst waits until the first connection says whether it can be
+ * shared, instead of opening one each. */
+static bool
+set_version(struct easy *e, const struct transfer *t)
+{
+	if (t->http2 == e->http2)
+		return true;
+	e->http2 = t->http2;
+	return curl_easy_setopt(e->handle, CURLOPT_HTTP_VERSION,
+		   t->http2 ? (long)CURL_HTTP_VERSION_2TLS
+			    : (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
+	       curl_easy_setopt(e->handle, CURLOPT_PIPEWAIT, (long)t->http2) ==
+		   CURLE_OK;
+}
+
 static bool
 set_request(struct easy *e, const struct transfer *t)
 {
@@ -232,7 +252,8 @@ easy_begin(struct easy *e, struct transfer *t)
 	e->problem = ssrf_check_url(slice_text(t->url));
 	if (e->problem != NULL)
 		return false;
-	if (write_headers(e, t) && add_extra(e, t) && set_request(e, t))
+	if (write_headers(e, t) && add_extra(e, t) && set_version(e, t) &&
+	    set_request(e, t))
 		return true;
 	if (e->problem == NULL)
 		e->problem = "memory: it could not be sent";

@@ -32,6 +32,7 @@ struct easy_config {
 	struct seal seal;
 	uint64_t timeout_ms;
 	uint64_t connect_timeout_ms;
+	const char *ca_file; /* NULL: the system's */
 };
 
 struct easy {
@@ -41,6 +42,7 @@ struct easy {
 	CURL *handle;
 	struct transfer *transfer; /* NULL between two of them */
 	bool refused, fenced, aborted, sent;
+	bool http2; /* the handle is set up for it */
 	const char *problem;
 	uint64_t started_us;
 	struct excerpt excerpt;

@@ -58,6 +58,7 @@ lease_new(const struct msg *record, struct slice event_type, struct body *body)
 	l->transfer.timeout_ms = record->timeout_ms;
 	l->transfer.alone = (record->flags & MSG_FLAG_ALONE) != 0;
 	l->transfer.troubled = (record->flags & MSG_FLAG_TROUBLED) != 0;
+	l->transfer.http2 = record->http2;
 	l->token = record->token;
 	l->attempt = (uint32_t)record->attempt;
 	l->cycle_attempt = (uint32_t)record->cycle_attempt;

@@ -36,6 +36,7 @@ make(uint32_t n, uint64_t token, struct body *body)
 		.timeout_ms = 5,
 		.schedule = slice_text("1m"),
 		.headers = slice_text("sealed too"),
+		.http2 = true,
 		.flags = MSG_FLAG_ALONE };
 	struct lease *l = lease_new(&record, slice_text("x.y"), body);
 
@@ -57,6 +58,7 @@ test_copies(void **state)
 	assert_true(slice_is(l->transfer.secret, "sealed"));
 	assert_true(slice_is(l->schedule, "1m"));
 	assert_true(slice_is(l->transfer.headers, "sealed too"));
+	assert_true(l->transfer.http2);
 	assert_int_equal(l->transfer.app, 7);
 	assert_int_equal(l->transfer.pin, 9);
 	assert_int_equal(l->transfer.timeout_ms, 5);

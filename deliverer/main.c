@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <curl/curl.h>
 
@@ -88,6 +89,16 @@ open_ssrf(struct deliverer *d, const struct config *config)
 	return 0;
 }
 
+/* libcurl would find out at the first delivery. */
+static int
+check_ca(const struct config *config)
+{
+	if (config->ca_file[0] == '\0' || access(config->ca_file, R_OK) == 0)
+		return 0;
+	log_error("SLUICE_CA_FILE=%s: %s", config->ca_file, strerror(errno));
+	return -errno;
+}
+
 static void
 on_found(void *arg, const char *address)
 {
@@ -123,6 +134,8 @@ open_courier(struct proc *p, struct deliverer *d)
 		    .slots = usable_slots(config),
 		    .timeout_ms = config->delivery_timeout_ms,
 		    .connect_timeout_ms = config->connect_timeout_ms,
+		    .ca_file =
+			config->ca_file[0] != '\0' ? config->ca_file : NULL,
 		    .ssrf = d->ssrf,
 		    .seal = &d->seal },
 		.policy = { .jitter_percent = (unsigned)config->retry_jitter,
@@ -160,6 +173,8 @@ open_deliverer(struct proc *p)
 	r = open_seal(d, &p->config);
 	if (r == 0)
 		r = open_ssrf(d, &p->config);
+	if (r == 0)
+		r = check_ca(&p->config);
 	if (r < 0)
 		return r;
 	if (curl_global_init(CURL_GLOBAL_ALL) != CURLE_OK) {

@@ -40,6 +40,7 @@ probe_new(const struct msg *m, struct id id)
 	t->app = (uint32_t)m->app;
 	t->pin = (uint32_t)m->query;
 	t->timeout_ms = m->timeout_ms;
+	t->http2 = m->http2;
 	t->id = id;
 	p->query = m->query;
 	return p;

@@ -2,12 +2,21 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "deliverer/worker.h"
 
+/* Behind the carriers. */
+enum apart { TROUBLED, ALONE, HTTP2 };
+static const char *const apart_names[TRANSFER_APART] = {
+	[TROUBLED] = "troubled",
+	[ALONE] = "alone",
+	[HTTP2] = "http2",
+};
+
 struct transfers {
 	struct worker workers[TRANSFER_THREADS_MAX + TRANSFER_APART];
-	unsigned count, carriers; /* carriers, then troubled, then alone */
+	unsigned count, carriers;
 	struct mailbox back;
 	struct worker_orders orders;
 };
@@ -41,10 +50,8 @@ transfers_new(
 	r = mailbox_init(&ts->back);
 	for (unsigned i = 0; r == 0 && i < ts->count; i++)
 		r = worker_start(&ts->workers[i],
-		    i < threads	   ? "carrier"
-		    : i == threads ? "troubled"
-				   : "alone",
-		    i == threads + 1 ? 1 : config->slots, config);
+		    i < threads ? "carrier" : apart_names[i - threads],
+		    i == threads + ALONE ? 1 : config->slots, config);
 	if (r < 0) {
 		transfers_stop(ts);
 		transfers_free(ts);
@@ -54,15 +61,26 @@ transfers_new(
 	return 0;
 }
 
+/* Only TLS tells with its handshake who speaks it. */
+static bool
+suits_http2(const struct transfer *t)
+{
+	return strncasecmp(t->url, "https:", 6) == 0 &&
+	       t->body->len <= TRANSFER_HTTP2_BODY_MAX;
+}
+
 void
 transfers_post(struct transfers *ts, struct transfer *t)
 {
 	unsigned at = t->pin % ts->carriers;
 
+	t->http2 = t->http2 && suits_http2(t);
 	if (t->alone)
-		at = ts->carriers + 1;
+		at = ts->carriers + ALONE;
 	else if (t->troubled)
-		at = ts->carriers;
+		at = ts->carriers + TROUBLED;
+	else if (t->http2)
+		at = ts->carriers + HTTP2;
 	worker_post(&ts->workers[at], t);
 }
 

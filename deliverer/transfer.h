@@ -5,7 +5,10 @@
  * transfers_post(); exactly once it comes back through transfers_take() with
  * its result. A transfer is pinned to a thread by `pin`, so an endpoint's
  * connections and TLS sessions are all in one place. Those marked alone go to a
- * thread of their own that carries one at a time.
+ * thread of their own that carries one at a time. Those over HTTP/2 have one as
+ * well: what libcurl knows of a host (that it multiplexes, which connections
+ * are kept) is not told apart by version in one multi, and their streams
+ * cannot hold up anybody else.
  *
  * Self-fence. A POST starts only while its fence is open: the session it was
  * leased in has not ended, and the peer answered a PING sent less than
@@ -36,8 +39,12 @@
 #define FENCE_MS 3000
 #define TRANSFER_YOUNG 128
 #define TRANSFER_YOUNG_MS 50
+/* Half of the window that HTTP/2 begins with (RFC 9113, 6.9.2): libcurl 7.88
+ * loses answers that come while a body waits for a larger one, and may then
+ * leave other streams of the connection hanging. */
+#define TRANSFER_HTTP2_BODY_MAX (32 * 1024)
 #define TRANSFER_THREADS_MAX 16
-#define TRANSFER_APART 2 /* threads beside them: troubled, alone */
+#define TRANSFER_APART 3 /* threads beside them: troubled, alone, http2 */
 
 /* The right of a session to start POSTs. Written by the loop's thread. */
 struct fence {
@@ -59,6 +66,7 @@ struct transfer {
 	/* What to do. Nothing of it changes until the transfer is back. */
 	bool probe; /* goes first; carries no idempotency key */
 	bool alone, troubled;
+	bool http2; /* cleared by transfers_post() when it does not suit */
 	uint32_t app;
 	uint32_t pin;
 	uint64_t timeout_ms; /* 0: the default */
@@ -85,6 +93,7 @@ struct transfers_config {
 	unsigned slots; /* at once in one thread */
 	uint64_t timeout_ms;
 	uint64_t connect_timeout_ms;
+	const char *ca_file;	 /* kept by pointer; NULL: the system's */
 	const struct ssrf *ssrf; /* kept by pointer */
 	const struct seal *seal; /* copied */
 };

@@ -330,7 +330,8 @@ worker_start(struct worker *w, const char *name, unsigned slots,
 	w->config = (struct easy_config){ .ssrf = config->ssrf,
 		.seal = *config->seal,
 		.timeout_ms = config->timeout_ms,
-		.connect_timeout_ms = config->connect_timeout_ms };
+		.connect_timeout_ms = config->connect_timeout_ms,
+		.ca_file = config->ca_file };
 	r = mailbox_init(&w->in);
 	if (r < 0)
 		return r;
@@ -340,8 +341,10 @@ worker_start(struct worker *w, const char *name, unsigned slots,
 		return -ENOMEM;
 	(void)curl_multi_setopt(
 	    w->multi, CURLMOPT_MAXCONNECTS, (long)(slots + slots / 4 + 1));
+	/* Those that ask for HTTP/2 share a connection; the others never
+	 * do. */
 	(void)curl_multi_setopt(
-	    w->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+	    w->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
 	/* Signals are for the loop's thread. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);

@@ -26,6 +26,7 @@ pack_lease(struct logger *l, const struct msg *event,
 		.schedule = endpoint_schedule(&l->endpoints, e),
 		.flags = event->flags & MSG_FLAG_ONCE,
 		.headers = endpoint_headers(e),
+		.http2 = e->http2,
 	};
 
 	item->lease->once = (event->flags & MSG_FLAG_ONCE) != 0;

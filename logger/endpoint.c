@@ -300,6 +300,7 @@ endpoints_put(struct endpoints *e, const struct msg *entry, uint64_t generation,
 	p->enabled = entry->enabled;
 	p->timeout_ms = (uint32_t)entry->timeout_ms;
 	p->rate = (uint32_t)entry->rate;
+	p->http2 = entry->http2;
 	/* A new address, or a new start, owes nothing to the old failures. */
 	if (!slice_same(text_slice(p->url), entry->url) ||
 	    (p->enabled && !was_enabled))
@@ -323,6 +324,7 @@ endpoints_load(struct endpoints *e, const struct store_endpoint *from)
 	set_deleted(e, p, from->deleted);
 	p->timeout_ms = from->timeout_ms;
 	p->rate = from->rate;
+	p->http2 = from->http2;
 	p->success_ms = from->success_ms;
 	p->next_due_ms = from->next_due_ms;
 	p->backlogged = p->next_due_ms != STORE_NEVER;

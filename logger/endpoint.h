@@ -67,7 +67,7 @@ struct endpoint {
 	uint32_t subscription;
 	uint64_t number;
 	uint64_t generation;
-	bool enabled, deleted;
+	bool enabled, deleted, http2;
 	uint32_t timeout_ms, rate;
 	struct text *url, *secret, *headers; /* NULL: none */
 	const struct schedule *schedule;     /* its own, or the default */

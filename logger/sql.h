@@ -155,15 +155,16 @@
 	    " quota = excluded.quota WHERE excluded.number >= number")         \
 	S(ENDPOINT_PUT,                                                        \
 	    "INSERT INTO endpoints (subscription, app, number, deleted, id,"   \
-	    " url, secret, timeout_ms, schedule, rate, enabled, headers)"      \
-	    " VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"        \
+	    " url, secret, timeout_ms, schedule, rate, enabled, headers,"      \
+	    " http2)"                                                          \
+	    " VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"   \
 	    " ON CONFLICT (subscription) DO UPDATE SET app = excluded.app,"    \
 	    " number = excluded.number, deleted = 0, id = excluded.id,"        \
 	    " url = excluded.url, secret = excluded.secret,"                   \
 	    " timeout_ms = excluded.timeout_ms,"                               \
 	    " schedule = excluded.schedule, rate = excluded.rate,"             \
 	    " enabled = excluded.enabled, headers = excluded.headers,"         \
-	    " hold = CASE WHEN hold_number <"                                  \
+	    " http2 = excluded.http2, hold = CASE WHEN hold_number <"          \
 	    " excluded.number THEN NULL ELSE hold END"                         \
 	    " WHERE excluded.number >= number")                                \
 	S(ENDPOINT_DELETE,                                                     \
@@ -187,7 +188,7 @@
 	S(LOAD_ENDPOINTS,                                                      \
 	    "SELECT subscription, app, number, deleted, enabled, url, secret," \
 	    " schedule, timeout_ms, rate, success_ms, hold, hold_delivery,"    \
-	    " hold_ms, hold_number, headers FROM endpoints")                   \
+	    " hold_ms, hold_number, headers, http2 FROM endpoints")            \
 	S(LOAD_LEASES,                                                         \
 	    "SELECT d.event, d.subscription, d.token, d.session, e.custody"    \
 	    " FROM deliveries d INDEXED BY deliveries_leased"                  \

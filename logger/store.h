@@ -268,7 +268,7 @@ struct store_app {
 struct store_endpoint {
 	uint32_t subscription, app;
 	uint64_t number;
-	bool deleted, enabled;
+	bool deleted, enabled, http2;
 	struct slice url, secret, schedule, headers;
 	uint32_t timeout_ms, rate;
 	uint64_t success_ms;

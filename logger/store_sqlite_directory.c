@@ -49,6 +49,7 @@ put_endpoint(struct store_sqlite *s, const struct msg *e)
 	sql_u64(st, 9, e->rate);
 	sql_u64(st, 10, e->enabled);
 	sql_blob(st, 11, e->headers);
+	sql_u64(st, 12, e->http2);
 	return sql_run(&s->sql, st, NULL);
 }
 
@@ -143,6 +144,7 @@ load_endpoint(struct store_sqlite *s, sqlite3_stmt *st,
 		.hold_ms = sql_get(st, 13),
 		.hold_number = sql_get(st, 14),
 		.headers = sql_slice(st, 15),
+		.http2 = sql_get(st, 16) != 0,
 	};
 	uint64_t held = STORE_NEVER, over = STORE_NEVER;
 	int r;

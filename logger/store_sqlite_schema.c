@@ -83,6 +83,7 @@ static const char *const versions[] = {
 	"ALTER TABLE events ADD COLUMN event_id TEXT;"
 	"CREATE INDEX events_event_id ON events (app, event_id)"
 	" WHERE event_id IS NOT NULL;",
+	"ALTER TABLE endpoints ADD COLUMN http2 INTEGER NOT NULL DEFAULT 0",
 };
 
 #define VERSIONS (sizeof(versions) / sizeof(versions[0]))

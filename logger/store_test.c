@@ -163,6 +163,7 @@ put_entry(struct fixture *f, uint64_t number, bool enabled, bool deleted)
 		.subscription = 9,
 		.url = slice_text("http://x/"),
 		.headers = slice_text("sealed headers"),
+		.http2 = true,
 		.enabled = enabled,
 		.deleted = deleted };
 	struct buf entries;
@@ -634,6 +635,7 @@ on_endpoint(void *arg, const struct store_endpoint *e)
 
 	assert_true(slice_is(e->url, "http://x/"));
 	assert_true(slice_is(e->headers, "sealed headers"));
+	assert_true(e->http2);
 	l->endpoints++;
 	l->next_due_ms = e->next_due_ms;
 	l->enabled = e->enabled;

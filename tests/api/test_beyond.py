@@ -52,11 +52,12 @@ def test_settings_of_a_webhook(stack, receiver):
         "rate": None,
         "scopes": {},
         "headers": {},
+        "http2": False,
         "own_secret": False,
         "disabled_cause": None,
     }
     assert app.call("GET", path).json()["data"] == default
-    wanted = {"schedule": "1s,2s", "timeout_ms": 500, "rate": 5}
+    wanted = {"schedule": "1s,2s", "timeout_ms": 500, "rate": 5, "http2": True}
     scopes = {"consumer_id": ["a", "b"]}
     answer = app.call("PATCH", path, {**wanted, "scopes": scopes})
     assert answer.status_code == 200, answer.text
@@ -67,6 +68,7 @@ def test_settings_of_a_webhook(stack, receiver):
         {"timeout_ms": "1s"},
         {"rate": 0},
         {"scopes": {"nothing": ["x"]}},
+        {"http2": 2},
         {"own_secret": True},
     ):
         error(app.call("PATCH", path, wrong), 400, "RequestValidationError")

@@ -18,8 +18,8 @@
 #include "common/attributes.h"
 #include "common/buf.h"
 
-#define SSRF_NETS_MAX 64      /* in SLUICE_ALLOW_NET */
-#define SSRF_LISTENERS_MAX 64 /* addresses, after a name was looked up */
+#define SSRF_NETS_MAX 64	/* in SLUICE_ALLOW_NET */
+#define SSRF_LISTENERS_MAX 1024 /* addresses, after a name was looked up */
 
 struct ssrf;
 

@@ -1,6 +1,7 @@
 """The SDKs that Apideck publishes, unchanged, against the five processes."""
 import concurrent.futures
 import datetime
+import time
 
 import pytest
 
@@ -288,6 +289,56 @@ def test_every_error(world, connect, name):
     assert other.call("GET", f"/webhook/webhooks/{hook['id']}").json()["data"] == hook
     huge = {**right, "description": "x" * 300_000}
     refused(name, lambda: sdk.create(body=huge), 413, "PayloadTooLargeError")
+
+
+def test_the_quota_is_used_up(world, connect, name):
+    """402 as each SDK has a class for it; what is no creation goes on."""
+    stack, receiver = world
+    app = stack.make_app(f"quota-{name}")
+    sdk = connect(app)
+    hook = sdk.create(body=body(f"{receiver.url}/quota"))["data"]
+    app.limit(quota=1)
+    wait_until(lambda: app.usage()["quota"] == 1, 10, "the quota")
+    answer = app.publish(
+        {"event_type": "crm.lead.created", "entity_id": "1", "entity_type": "lead"}
+    )
+    assert answer.status_code == 200, answer.text
+    wait_until(lambda: app.usage()["limited"], 10, "the limit")
+    for call in (
+        lambda: sdk.create(body=body(f"{receiver.url}/more")),
+        lambda: sdk.update(id=hook["id"], body={"status": "enabled"}),
+    ):
+        error = refused(name, call, 402, "RequestLimitError")
+        assert error["detail"] == "You have reached your limit of 1"
+    shown = sdk.get(id=hook["id"])["data"]
+    assert (shown["status"], shown["disabled_reason"]) == ("disabled", "usage_limit")
+    app.limit(quota=0)
+    wait_until(lambda: app.usage()["quota"] is None, 10, "the end of the quota")
+    shown = sdk.update(id=hook["id"], body={"status": "enabled"})["data"]
+    assert (shown["status"], shown["disabled_reason"]) == ("enabled", "none")
+
+
+def test_too_many_requests(world, connect, name):
+    """429 with Retry-After reaches the caller."""
+    stack, _ = world
+    app = stack.make_app(f"rate-{name}")
+    sdk = connect(app)
+    app.limit(rate=1)
+
+    def refusal():
+        try:
+            sdk.list()
+        except Refused as e:
+            return e
+        return None
+
+    def again():
+        raise wait_until(refusal, 30, "a refusal")
+
+    error = refused(name, again, 429, "ConnectorRateLimitError")
+    assert int(error["retry_after"]) >= 1
+    time.sleep(int(error["retry_after"]))
+    assert sdk.list()["data"] == []
 
 
 def test_an_enum_that_nobody_knows(world, connect, name):

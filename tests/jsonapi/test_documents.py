@@ -5,6 +5,7 @@ import pytest
 import requests
 
 from harness import openapi, token
+from harness.wait import wait_until
 
 from .client import LOGIN, MEDIA, PATH, TYPE, Client, document, errors
 
@@ -306,3 +307,46 @@ def test_events(client, world):
     # All of it may be subscribed to.
     row = client.create(URL, names)
     assert row["attributes"]["events"] == names
+
+
+# ---- limits
+
+
+def test_the_quota_is_used_up(app, client):
+    """402 to what creates and what enables; all else goes on, a test too."""
+    row = client.create(URL)
+    dead = {
+        "delivery_url": URL, "status": "enabled", "events": ["*"], "unified_api": "crm"
+    }
+    dead = app.call("POST", "/webhook/webhooks", dead).json()["data"]
+    assert dead["disabled_reason"] == "delivery_url_validation_failed"
+    (second,) = (n for n in client.ids() if str(n) != row["id"])
+    app.limit(quota=1)
+    wait_until(lambda: app.usage()["quota"] == 1, 10, "the quota")
+    event = {"event_type": "crm.lead.created", "entity_id": "1", "entity_type": "lead"}
+    assert app.publish(event).status_code == 200
+    wait_until(lambda: app.usage()["limited"], 10, "the limit")
+    assert app.publish(event).status_code == 402
+
+    for answer in (client.post(url=URL, events=["*"]), client.patch(second, url=URL + "2")):
+        ((_, detail),) = errors(answer, 402)
+        assert detail == "You have reached your limit of 1"
+    assert len(client.list()["data"]) == 2
+    assert client.patch(second, name="renamed").status_code == 200
+    assert client.test(row["id"]).json()["success"] is False  # nobody is there
+    assert app.usage()["used"] == 1
+    app.limit(quota=2)
+    wait_until(lambda: app.usage()["quota"] == 2, 10, "another quota")
+    client.create(URL)
+    assert client.patch(second, url=URL + "2").status_code == 200
+
+
+def test_too_many_requests(app, client):
+    app.limit(rate=1)
+
+    def refusals():
+        return [a for a in (client.call("GET", PATH) for _ in range(3)) if not a.ok]
+
+    found = wait_until(refusals, 30, "a refusal")[0]
+    errors(found, 429)
+    assert int(found.headers["Retry-After"]) >= 1

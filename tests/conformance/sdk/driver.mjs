@@ -74,11 +74,12 @@ function node(apiKey, appId) {
 
 async function explain(e) {
 	if (typeof e?.json === "function") // node throws the response itself
-		return { class: "Response", status: e.status, ...(await e.json()) };
+		return { class: "Response", status: e.status, retry_after: e.headers.get("retry-after"), ...(await e.json()) };
 	return {
 		class: e?.constructor?.name,
 		text: String(e),
 		status: e?.httpMeta?.response?.status ?? e?.statusCode,
+		retry_after: (e?.httpMeta?.response ?? e)?.headers?.get("retry-after"),
 		...rename(e?.data$ ?? {}, snake),
 	};
 }

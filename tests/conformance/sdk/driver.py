@@ -66,6 +66,7 @@ def main():
                 "class": type(e).__name__,
                 "text": str(e),
                 "status": getattr(e, "status_code", None),
+                "retry_after": dict(getattr(e, "headers", {})).get("retry-after"),
                 **(json.loads(e.data.model_dump_json()) if hasattr(e, "data") else {}),
             }}
         print(json.dumps(answer), flush=True)

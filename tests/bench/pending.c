@@ -4,11 +4,12 @@
  * takes what is due.
  *
  *   sluice-bench-pending FILE DELIVERIES ENDPOINTS [SUBSCRIPTION [DUE_S
- *       [SPREAD_S]]]
+ *       [SPREAD_S [TAKES]]]]
  *
  * Endpoints have the numbers from SUBSCRIPTION (1) on, of application 1; their
  * deliveries become due from DUE_S seconds from now on (0: they are), over
- * SPREAD_S. tests/bench/pending puts the logger itself on such a file.
+ * SPREAD_S; TAKES (200) operations take 64 each. tests/bench/pending puts the
+ * logger itself on such a file.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,6 @@
 #include "logger/store.h"
 
 #define BATCH 256
-#define TAKES 200
 #define TAKE 64
 
 struct plan {
@@ -31,7 +31,7 @@ struct plan {
 
 struct pending {
 	struct store *store;
-	uint64_t count, endpoints, first, due_ms, spread_ms;
+	uint64_t count, endpoints, first, due_ms, spread_ms, takes;
 	struct id_maker ids;
 	size_t loaded;
 };
@@ -45,7 +45,7 @@ endpoint_of(const struct pending *p, uint64_t n)
 static void
 make_plan(struct pending *p, struct plan *o, uint64_t n)
 {
-	static const uint8_t body[256];
+	static const char body[] = "{\"payload\":{\"entity_id\":\"p\"}}";
 
 	memset(o, 0, sizeof(*o));
 	o->custody = id_make(&p->ids);
@@ -54,7 +54,7 @@ make_plan(struct pending *p, struct plan *o, uint64_t n)
 		.app = 1,
 		.event_type = slice_text("crm.contact.created"),
 		.unified_api = slice_text("crm"),
-		.body = { body, sizeof(body) },
+		.body = slice_text(body),
 		.number = 1,
 		.parts = 1 };
 	o->delivery =
@@ -223,16 +223,18 @@ take_some(struct pending *p)
 	uint32_t count = 0;
 	int r = 0;
 
-	for (uint64_t n = 0; r == 0 && n < TAKES; n++) {
+	for (uint64_t n = 0; r == 0 && n < p->takes; n++) {
 		began = clock_mono_us();
 		r = take(p, n, &count);
 		took = clock_mono_us() - began;
 		sum += took;
 		longest = took > longest ? took : longest;
 	}
-	(void)printf("take: %u deliveries by %d operations, %.0f us each with "
-		     "its commit, longest %llu\n",
-	    count, TAKES, (double)sum / TAKES, (unsigned long long)longest);
+	(void)printf(
+	    "take: %u deliveries by %llu operations, %.0f us each with "
+	    "its commit, longest %llu\n",
+	    count, (unsigned long long)p->takes, (double)sum / (double)p->takes,
+	    (unsigned long long)longest);
 	return r;
 }
 
@@ -261,7 +263,7 @@ run(struct pending *p, const char *path)
 		r = store_load(p->store, &loader, p);
 	(void)printf("load: %.1f ms, %zu endpoints with something due\n",
 	    (double)(clock_mono_us() - began) / 1e3, p->loaded);
-	if (r == 0 && p->due_ms == 0 && p->spread_ms == 0)
+	if (r == 0 && p->takes > 0)
 		r = take_some(p);
 	store_close(p->store);
 	return r;
@@ -284,7 +286,8 @@ main(int argc, char **argv)
 		.endpoints = argument(argc, argv, 3, 1),
 		.first = argument(argc, argv, 4, 1),
 		.due_ms = 1000 * argument(argc, argv, 5, 0),
-		.spread_ms = 1000 * argument(argc, argv, 6, 0) };
+		.spread_ms = 1000 * argument(argc, argv, 6, 0),
+		.takes = argument(argc, argv, 7, 200) };
 
 	if (argc < 2 || p.endpoints == 0 || p.count == 0)
 		return 2;

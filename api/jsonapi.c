@@ -76,7 +76,7 @@ face_fail(
 	char text[8];
 
 	(void)snprintf(text, sizeof(text), "%u", status);
-	if (status == 503)
+	if (status == 429 || status == 503)
 		http_add_header(c->request, "Retry-After", "1");
 	reply(c, status,
 	    json_pack("{s:[{s:s,s:s,s:o}]}", "errors", "status", text, "title",

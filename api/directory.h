@@ -69,6 +69,8 @@ struct directory_hook {
 	uint64_t born;			      /* number of its creation */
 	uint64_t touched; /* number of its last enabling or change of URL */
 	bool has_secret;  /* of its own */
+	/* It had one, which signs beside the application's key for a while. */
+	bool secret_back;
 	uint64_t secret_until_ms; /* the one before signs too until then */
 	char schedule[LIMIT_SCHEDULE_TEXT + 1]; /* "": the default */
 	char scopes[LIMIT_SCOPES_TEXT + 1];	/* JSON; "": none */
@@ -228,6 +230,11 @@ int directory_connection_page(struct directory *d, struct directory_page *page,
  */
 int directory_hook_rotate(struct directory *d, struct directory_hook *hook,
     struct slice fresh, uint64_t until_ms) SL_MUST_CHECK;
+/* No secret of its own any more: the application's key signs again, and the
+ * one that is dropped beside it, as in a rotation. -ENOENT: it has none.
+ * -EMSGSIZE likewise. */
+int directory_hook_drop_secret(struct directory *d, struct directory_hook *hook,
+    uint64_t until_ms) SL_MUST_CHECK;
 /* Ends one rotation that is over. -ENOENT: none is. */
 int directory_hook_settle(struct directory *d, uint64_t now_ms) SL_MUST_CHECK;
 

@@ -254,6 +254,13 @@ directory_key_sign(
 		r = change(d,
 		    "UPDATE keys SET signing = 1 WHERE key = ?3 AND ?1 AND ?2",
 		    key, 0);
+	/* Those where the key before signs beside a dropped secret: their
+	 * overlap is over, and directory_hook_settle() ends it. */
+	if (r == 0)
+		r = change(d,
+		    "UPDATE subscriptions SET secret_until_ms = 1"
+		    " WHERE app = ?3 AND secret_back AND ?1 AND ?2",
+		    app, 0);
 	if (r == 0)
 		r = sql_touch_app(d, app);
 	return sql_end(d, r);

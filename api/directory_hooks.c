@@ -12,8 +12,9 @@
 #define COLUMNS                                                          \
 	"subscription, app, id, description, unified_api, url, events, " \
 	"enabled, reason, cause, born, touched, number, created_ms, "    \
-	"updated_ms, secret IS NOT NULL, scopes, schedule, timeout_ms, " \
-	"rate, secret_until_ms, headers, http2 FROM subscriptions "
+	"updated_ms, secret IS NOT NULL AND NOT secret_back, scopes, "   \
+	"schedule, timeout_ms, rate, secret_until_ms, headers, http2, "  \
+	"secret_back FROM subscriptions "
 
 static int
 read_headers(sqlite3_stmt *s, int at, struct directory_hook *h)
@@ -65,6 +66,7 @@ read_hook(sqlite3_stmt *s, struct directory_hook *h)
 	h->rate = sql_column_number(s, 19);
 	h->secret_until_ms = sql_column_number(s, 20);
 	h->http2 = sql_column_number(s, 22) != 0;
+	h->secret_back = sql_column_number(s, 23) != 0;
 	return r < 0 ? r : read_headers(s, 21, h);
 }
 
@@ -173,7 +175,7 @@ scopes_of(const struct directory_hook *h)
 	return h->scopes[0] != '\0' ? h->scopes : NULL;
 }
 
-/* secret absent: so is sealed, and the column keeps what it has. */
+/* secret absent: so is sealed. */
 static int
 seal_secret(const struct directory *d, uint32_t app, struct slice secret,
     struct buf *sealed)
@@ -254,7 +256,8 @@ directory_hook_add_secret(
 }
 
 static int
-update(struct directory *d, const struct directory_hook *h, struct slice sealed)
+update(struct directory *d, const struct directory_hook *h, bool is_secret,
+    struct slice sealed)
 {
 	sqlite3_stmt *s = NULL;
 	int r;
@@ -263,9 +266,9 @@ update(struct directory *d, const struct directory_hook *h, struct slice sealed)
 	    "UPDATE subscriptions SET description = ?1, url = ?2, events = ?3,"
 	    " enabled = ?4, reason = ?5, cause = ?6, touched = ?7, number = ?8,"
 	    " updated_ms = ?9, unified_api = ?11, scopes = ?12,"
-	    " secret = coalesce(?13, secret), schedule = ?14,"
+	    " secret = iif(?20, ?13, secret), schedule = ?14,"
 	    " timeout_ms = ?15, rate = ?16, secret_until_ms = ?17,"
-	    " headers = ?18, http2 = ?19"
+	    " headers = ?18, http2 = ?19, secret_back = ?21"
 	    " WHERE subscription = ?10 AND deleted_ms = 0",
 	    &s);
 	if (r < 0)
@@ -289,6 +292,8 @@ update(struct directory *d, const struct directory_hook *h, struct slice sealed)
 	sql_bind_number(s, 17, h->secret_until_ms);
 	sql_bind_bytes(s, 18, directory_hook_headers(h));
 	sql_bind_number(s, 19, h->http2);
+	sql_bind_number(s, 20, is_secret);
+	sql_bind_number(s, 21, h->secret_back);
 	r = sql_run(d, s);
 	if (r == 0 && sqlite3_changes(d->db) != 1)
 		r = -ENOENT;
@@ -298,31 +303,43 @@ update(struct directory *d, const struct directory_hook *h, struct slice sealed)
 int
 directory_hook_set(struct directory *d, struct directory_hook *hook, bool touch)
 {
-	return directory_hook_set_secret(
-	    d, hook, touch, (struct slice){ NULL, 0 });
+	return sql_store_hook(d, hook, touch, NULL);
 }
 
 int
 directory_hook_set_secret(struct directory *d, struct directory_hook *hook,
     bool touch, struct slice secret)
 {
+	if (secret.data != NULL)
+		hook->secret_back = false;
+	return sql_store_hook(
+	    d, hook, touch, secret.data != NULL ? &secret : NULL);
+}
+
+int
+sql_store_hook(struct directory *d, struct directory_hook *hook, bool touch,
+    const struct slice *secret)
+{
 	struct buf sealed;
-	int r;
+	int r = 0;
 
 	buf_init(&sealed, SEAL_SECRET_MAX + SEAL_OVERHEAD);
-	/* One alone ends a rotation. */
-	if (secret.len > 0 && memchr(secret.data, '\0', secret.len) == NULL)
-		hook->secret_until_ms = 0;
-	r = seal_secret(d, hook->app, secret, &sealed);
+	if (secret != NULL) {
+		/* One alone ends a rotation. */
+		if (secret->len == 0 ||
+		    memchr(secret->data, '\0', secret->len) == NULL)
+			hook->secret_until_ms = 0;
+		hook->has_secret = secret->data != NULL && !hook->secret_back;
+		r = seal_secret(d, hook->app, *secret, &sealed);
+	}
 	if (r == 0)
 		r = sql_begin(d);
 	if (r == 0) {
 		hook->number = d->writing;
 		if (touch)
 			hook->touched = d->writing;
-		hook->has_secret = hook->has_secret || secret.data != NULL;
 		hook->updated_ms = clock_wall_ms();
-		r = update(d, hook, buf_slice(&sealed));
+		r = update(d, hook, secret != NULL, buf_slice(&sealed));
 		if (r == 0)
 			r = sql_touch_app(d, hook->app);
 		r = sql_end(d, r);
@@ -343,8 +360,8 @@ directory_hook_remove(struct directory *d, struct directory_hook *hook)
 	hook->number = d->writing;
 	r = sql_prepare(d,
 	    "UPDATE subscriptions SET deleted_ms = ?1, number = ?2,"
-	    " secret = NULL, headers = NULL WHERE subscription = ?3 AND "
-	    "deleted_ms = 0",
+	    " secret = NULL, headers = NULL"
+	    " WHERE subscription = ?3 AND deleted_ms = 0",
 	    &s);
 	if (r == 0) {
 		sql_bind_number(s, 1, clock_wall_ms());

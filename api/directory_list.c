@@ -78,8 +78,8 @@ directory_hook_secret(
 	int r;
 
 	r = sql_prepare(d,
-	    "SELECT secret FROM subscriptions"
-	    " WHERE subscription = ?1 AND app = ?2 AND deleted_ms = 0",
+	    "SELECT secret FROM subscriptions WHERE subscription = ?1"
+	    " AND app = ?2 AND deleted_ms = 0 AND secret_back = 0",
 	    &s);
 	if (r < 0)
 		return r;

@@ -54,6 +54,10 @@ int sql_begin(struct directory *d) SL_MUST_CHECK;
 int sql_end(struct directory *d, int r) SL_MUST_CHECK;
 /* Gives the application the number of this write. */
 int sql_touch_app(struct directory *d, uint32_t app) SL_MUST_CHECK;
+/* Writes the whole record of a subscription, and its secret, opened; absent:
+ * it has none; NULL: it is left as it is. */
+int sql_store_hook(struct directory *d, struct directory_hook *hook, bool touch,
+    const struct slice *secret) SL_MUST_CHECK;
 /* Puts the news of a connection's write into the outbox; inside one. */
 int sql_tell(struct directory *d, const struct directory_connection *c,
     const struct directory_news *news) SL_MUST_CHECK;

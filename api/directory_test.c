@@ -646,6 +646,84 @@ a_rotation_ends_by_itself(void **state)
 	buf_done(&secret);
 }
 
+/* The application's key signs, and the dropped one beside it for a while. */
+static void
+a_dropped_secret_signs_beside_the_key(void **state)
+{
+	static const char both[] = "sk_live_one\0mine";
+	struct world *w = *state;
+	struct directory_hook hook = hook_of("http://h/");
+	struct buf sealed, secret;
+	struct slice want = { (const uint8_t *)both, sizeof(both) - 1 };
+
+	buf_init(&sealed, 512);
+	buf_init(&secret, 512);
+	assert_int_equal(directory_hook_add(w->d, &hook), 0);
+	assert_int_equal(
+	    directory_hook_drop_secret(w->d, &hook, 1000), -ENOENT);
+	assert_int_equal(
+	    directory_hook_rotate(w->d, &hook, slice_text("mine"), 2000), 0);
+	assert_int_equal(directory_hook_drop_secret(w->d, &hook, 1000), 0);
+	assert_int_equal(
+	    directory_hook_drop_secret(w->d, &hook, 3000), -ENOENT);
+	assert_int_equal(directory_hook_get(w->d, 1, hook.id, &hook), 0);
+	assert_false(hook.has_secret);
+	assert_int_equal(hook.secret_until_ms, 1000);
+	assert_int_equal(directory_hook_secret(w->d, &hook, &secret), -ENOENT);
+	assert_int_equal(
+	    directory_signing_secret(w->d, 1, hook.subscription, &sealed), 0);
+	assert_int_equal(
+	    seal_open(&w->seal, "secret:1", buf_slice(&sealed), &secret), 0);
+	assert_true(slice_same(buf_slice(&secret), want));
+	/* Another write does not end it. */
+	assert_int_equal(directory_hook_set(w->d, &hook, false), 0);
+	assert_int_equal(directory_hook_settle(w->d, 999), -ENOENT);
+	assert_int_equal(directory_hook_settle(w->d, 1000), 0);
+	assert_int_equal(directory_hook_settle(w->d, 1000), -ENOENT);
+	assert_int_equal(directory_hook_get(w->d, 1, hook.id, &hook), 0);
+	assert_false(hook.has_secret || hook.secret_back);
+	assert_int_equal(hook.secret_until_ms, 0);
+
+	/* At once; and one of its own ends the overlap of a dropped one. */
+	assert_int_equal(
+	    directory_hook_rotate(w->d, &hook, slice_text("mine"), 0), 0);
+	assert_int_equal(directory_hook_drop_secret(w->d, &hook, 1000), 0);
+	assert_int_equal(
+	    directory_hook_rotate(w->d, &hook, slice_text("next"), 0), 0);
+	assert_true(hook.has_secret && !hook.secret_back);
+	assert_int_equal(directory_hook_drop_secret(w->d, &hook, 0), 0);
+	assert_int_equal(directory_hook_settle(w->d, 5000), -ENOENT);
+	assert_int_equal(directory_hook_get(w->d, 1, hook.id, &hook), 0);
+	assert_false(hook.has_secret || hook.secret_back);
+	buf_done(&sealed);
+	buf_done(&secret);
+}
+
+/* What signs beside the dropped secret is the key that signs for all. */
+static void
+moving_the_key_ends_the_overlap(void **state)
+{
+	struct world *w = *state;
+	struct directory_hook hook = hook_of("http://h/");
+	struct directory_key key;
+	struct buf text;
+	uint64_t number;
+
+	buf_init(&text, 512);
+	assert_int_equal(
+	    directory_hook_add_secret(w->d, &hook, slice_text("its own")), 0);
+	assert_int_equal(directory_key_add(w->d, 1, slice_text("sk_live_two"),
+			     &text, &key, &number),
+	    0);
+	assert_int_equal(
+	    directory_hook_drop_secret(w->d, &hook, UINT32_MAX), 0);
+	assert_int_equal(directory_hook_settle(w->d, 1000), -ENOENT);
+	assert_int_equal(directory_key_sign(w->d, 1, key.id, &number), 0);
+	assert_int_equal(directory_hook_settle(w->d, 1000), 0);
+	assert_int_equal(directory_hook_settle(w->d, 1000), -ENOENT);
+	buf_done(&text);
+}
+
 int
 main(void)
 {
@@ -682,6 +760,10 @@ main(void)
 		    tear_down),
 		cmocka_unit_test_setup_teardown(
 		    a_rotation_ends_by_itself, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    a_dropped_secret_signs_beside_the_key, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    moving_the_key_ends_the_overlap, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,6 +18,8 @@ void hook_settings_update(struct call *c);
 void hook_secret_get(struct call *c);
 /* A new secret; what signed before signs too for some hours. */
 void hook_secret_rotate(struct call *c);
+/* None any more: the application's key signs again. */
+void hook_secret_delete(struct call *c);
 /* An event for this webhook alone: one attempt, outside the quota. */
 void hook_test(struct call *c);
 

@@ -6,6 +6,7 @@
 #include "api/form.h"
 #include "api/webhooks.h"
 #include "common/clock.h"
+#include "common/config.h"
 #include "common/crypto.h"
 
 #define SECRET_MIN 8
@@ -96,29 +97,37 @@ read_body(const json_t *body, struct rotation *ret)
 	return form_end(&f);
 }
 
+static uint64_t
+overlap_end(json_int_t hours)
+{
+	return hours == 0 ? 0 : clock_wall_ms() + (uint64_t)hours * HOUR_MS;
+}
+
+static void
+answer(struct call *c, const struct directory_hook *hook, int r,
+    struct slice secret)
+{
+	if (r == -EMSGSIZE)
+		call_fail_text(c, HTTP_E_STATE,
+		    "The secret before is too long to sign beside another: "
+		    "ask with overlap_hours 0.");
+	else if (r < 0)
+		call_error(c, r);
+	else
+		call_written(c, hook->number, false, 200, show(hook, secret));
+}
+
 static void
 rotate(struct call *c, struct directory_hook *hook, struct rotation *rotation)
 {
-	uint64_t until_ms = 0;
 	int r = 0;
 
 	if (rotation->secret[0] == '\0')
 		r = make_secret(rotation->secret);
-	if (rotation->hours > 0)
-		until_ms =
-		    clock_wall_ms() + (uint64_t)rotation->hours * HOUR_MS;
 	if (r == 0)
 		r = directory_hook_rotate(c->api->directory, hook,
-		    slice_text(rotation->secret), until_ms);
-	if (r == -EMSGSIZE)
-		call_fail_text(c, HTTP_E_STATE,
-		    "The secret before is too long to sign beside another: "
-		    "rotate with overlap_hours 0.");
-	else if (r < 0)
-		call_error(c, r);
-	else
-		call_written(c, hook->number, false, 200,
-		    show(hook, slice_text(rotation->secret)));
+		    slice_text(rotation->secret), overlap_end(rotation->hours));
+	answer(c, hook, r, slice_text(rotation->secret));
 }
 
 void
@@ -143,4 +152,42 @@ hook_secret_rotate(struct call *c)
 	if (webhooks_find(c, &hook) && call_can_write(c))
 		rotate(c, &hook, &rotation);
 	explicit_bzero(&rotation, sizeof(rotation));
+}
+
+/* ?overlap_hours=; a DELETE has no body. False after the call was answered. */
+static bool
+read_hours(struct call *c, json_int_t *ret)
+{
+	const char *text = http_query(c->request, "overlap_hours");
+	uint64_t hours = HOOK_OVERLAP_H;
+
+	if (text != NULL &&
+	    (config_parse_number(slice_text(text), &hours) < 0 ||
+		hours > HOOK_OVERLAP_MAX_H)) {
+		call_fail(c, HTTP_E_VALIDATION, NULL,
+		    json_pack("{s:[{s:s}]}", "invalid", "overlap_hours",
+			"must be a whole number from 0 to 720"));
+		return false;
+	}
+	*ret = (json_int_t)hours;
+	return true;
+}
+
+void
+hook_secret_delete(struct call *c)
+{
+	struct slice none = { NULL, 0 };
+	struct directory_hook hook;
+	json_int_t hours;
+	int r;
+
+	if (!read_hours(c, &hours) || !webhooks_find(c, &hook) ||
+	    !call_can_write(c))
+		return;
+	r = directory_hook_drop_secret(
+	    c->api->directory, &hook, overlap_end(hours));
+	if (r == -ENOENT)
+		call_data(c, 200, show(&hook, none));
+	else
+		answer(c, &hook, r, none);
 }

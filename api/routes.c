@@ -49,6 +49,7 @@ static const struct route {
 	{ METHOD_PATCH, "/webhook/webhooks/{id}/settings",
 	    hook_settings_update },
 	{ METHOD_GET, "/webhook/webhooks/{id}/secret", hook_secret_get },
+	{ METHOD_DELETE, "/webhook/webhooks/{id}/secret", hook_secret_delete },
 	{ METHOD_POST, "/webhook/webhooks/{id}/secret/rotate",
 	    hook_secret_rotate },
 	{ METHOD_POST, "/webhook/webhooks/{id}/test", hook_test },

@@ -122,6 +122,62 @@ def test_secret_rotates_with_two_signatures(stack, receiver):
         error(app.call("POST", path + "/rotate", wrong), 400, "RequestValidationError")
 
 
+def test_a_dropped_secret_lets_the_applications_key_sign_again(stack, receiver):
+    app = stack.app
+    hook = app.subscribe(receiver.url + "/hook")
+    path = f"/webhook/webhooks/{hook['id']}"
+    nothing = {"secret": None, "previous_valid_until": None}
+    sent = []
+
+    def deliver():
+        sent.append(app.publish({**EVENT, "entity_id": f"e-{len(sent)}"}))
+        return receiver.wait_for(len(sent))[-1]
+
+    def drop(hours=None):
+        params = {} if hours is None else {"overlap_hours": hours}
+        return app.call("DELETE", path + "/secret", params=params)
+
+    # Nothing to drop is no mistake.
+    assert drop().json()["data"] == nothing
+    mine = app.call("POST", path + "/secret/rotate").json()["data"]["secret"]
+    dropped = drop()
+    assert dropped.status_code == 200, dropped.text
+    shown = dropped.json()["data"]
+    assert shown["secret"] is None and shown["previous_valid_until"]
+    assert app.call("GET", path + "/secret").json()["data"] == shown
+    assert drop().json()["data"] == shown
+    assert app.call("GET", path + "/settings").json()["data"]["own_secret"] is False
+    got = deliver()
+    assert got.signature == hex_of(app.key, got.body)
+    assert got.headers["webhook-signature"].split(" ") == [
+        standard_of(app.key, got),
+        standard_of(mine, got),
+    ]
+    # The overlap can be ended, and need not be.
+    assert drop(0).json()["data"] == nothing
+    got = deliver()
+    assert got.headers["webhook-signature"] == standard_of(app.key, got)
+    app.call("POST", path + "/secret/rotate", {"secret": "my own secret"})
+    assert drop(0).json()["data"] == nothing
+    got = deliver()
+    assert got.headers["webhook-signature"] == standard_of(app.key, got)
+    # Moving the key moves it here, too.
+    app.call("POST", path + "/secret/rotate")
+    assert drop(1).json()["data"]["previous_valid_until"]
+    made = app.call("POST", "/webhook/keys").json()["data"]
+    assert app.call("POST", f"/webhook/keys/{made['id']}/sign").status_code == 200
+    wait_until(
+        lambda: app.call("GET", path + "/secret").json()["data"] == nothing, 10
+    )
+    got = deliver()
+    assert got.signature == hex_of(made["key"], got.body)
+    assert got.headers["webhook-signature"] == standard_of(made["key"], got)
+    for hours in ("-1", "721", "x", ""):
+        error(drop(hours), 400, "RequestValidationError")
+    missing = app.call("DELETE", "/webhook/webhooks/none/secret")
+    error(missing, 404, "EntityNotFoundError")
+
+
 def test_test_send_is_one_attempt_and_disables_nothing(stack, receiver):
     app = stack.app
     hook = app.subscribe(receiver.url + "/hook", events=["crm.lead.created"])

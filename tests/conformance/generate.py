@@ -31,7 +31,6 @@ TYPES = (
     "application/x-www-form-urlencoded", "application/cloudevents-batch+json", "text/plain",
     "text/xml", "multipart/form-data; boundary=x", "", "/", "application/vnd.api+json",
 )
-MIN_TIME, MAX_TIME = datetime.datetime(2020, 1, 1), datetime.datetime(2040, 1, 1)
 FAULTS = ("no key", "unknown key", "no app", "other app", "basic")
 
 texts = st.one_of(st.sampled_from(JUNK_TEXT), st.text(max_size=12))
@@ -46,9 +45,14 @@ def often(usual, seldom, in_n=8):
     return st.integers(1, in_n).flatmap(lambda n: seldom if n == 1 else usual)
 
 
+def times(first, last):
+    ends = (datetime.datetime(year, 1, 1) for year in (first, last))
+    return st.datetimes(*ends).map(lambda t: t.isoformat(timespec="milliseconds") + "Z")
+
+
 def strings(schema):
     if schema.get("format") == "date-time":
-        return st.datetimes(MIN_TIME, MAX_TIME).map(lambda t: t.isoformat()[:23] + "Z")
+        return times(2020, 2040)
     if "pattern" in schema and "http" not in schema["pattern"]:
         return st.from_regex(schema["pattern"], fullmatch=True)
     return st.text(
@@ -59,7 +63,11 @@ def strings(schema):
 
 URL = often(st.just(GOOD_URL), often(st.sampled_from(URLS), junk), 3)
 # Members of which a schema does not say what is right.
-NAMED = {"delivery_url": URL, "url": URL, "key": often(st.just("{key}"), texts, 3)}
+NAMED = {
+    "delivery_url": URL, "url": URL, "key": often(st.just("{key}"), texts, 3),
+    "start_date": often(times(2020, 2022), times(2022, 2040), 4),
+    "end_date": often(times(2030, 2040), times(2020, 2030), 4),
+}
 
 
 def objects(schema):
@@ -167,9 +175,13 @@ def requests_of(method, path, operation):
         p["name"]: often(st.just(None), texts.filter(len), 5)
         for p in parameters if p["in"] == "path"
     }
-    query = [pairs(p) for p in parameters if p["in"] == "query"]
     # What is required is mostly there; of the rest, some.
-    chosen = st.tuples(*[often(st.just([]), q, 3) for q in query]).map(
+    query = [
+        often(pairs(p), st.just([]), 6) if p.get("required")
+        else often(st.just([]), pairs(p), 12 if p["name"] == "_method" else 3)
+        for p in parameters if p["in"] == "query"
+    ]
+    chosen = st.tuples(*query).map(
         lambda lists: [pair for part in lists for pair in part]
     )
     headers = st.fixed_dictionaries({}, optional={

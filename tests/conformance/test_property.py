@@ -25,7 +25,6 @@ HANG_S = 20  # a URL that is validated may take 10
 KEPT = 12  # of webhooks, of connections and of keys
 # Operations on what only the application has that events come in for.
 READS = ("eventLogsAll", "eventsFind", "eventsOne", "logsReplay")
-REPLAYS = {"logsReplay", "webhooksReplay"}  # answered 503 while no logger does them
 FACE_B = "/api/v3/notification/webhooks"
 HOOK = {"status": "enabled", "events": ["crm.lead.created"], "unified_api": "crm"}
 
@@ -200,10 +199,9 @@ def test_no_answer_outside_the_document(client):
     # Not one after the other refused for the same reason.
     for status in (200, 201, 400, 401, 404):
         assert client.statuses[status] > total / 1000, client.statuses
-    unavailable = sum(a[503] for o, a in client.answers.items() if o not in REPLAYS)
-    assert unavailable <= total / 100, client.answers
+    assert client.statuses[503] <= total / 100, client.statuses
     if total >= ENOUGH * 0.9:
-        assert never(client.answers).keys() <= REPLAYS
+        assert not never(client.answers)
 
 
 def never(answers):

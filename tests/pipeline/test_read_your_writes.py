@@ -32,11 +32,20 @@ def one_round(app, url, i, errors):
         errors.append((i, answer.status_code, answer.text))
 
 
-def test_event_right_after_subscription(make_stack, load_receiver):
-    stack = make_stack(counts={"router": 2}, apps=APPS)
+def cut_off(make_stack, apps):
+    """Two routers, and what the second one hears the api through."""
+    stack = make_stack(counts={"router": 2}, apps=apps)
     proxy = Proxy(f"{stack.folder}/cut.sock", stack.link("api"))
     stack["router2"].environment["SLUICE_API_PEERS"] = proxy.address
-    stack.start()
+    return stack.start(), proxy
+
+
+def stale_plans(stack):
+    return sum(stack[r].metric("sluice_router_stale_total") for r in ("router", "router2"))
+
+
+def test_event_right_after_subscription(make_stack, load_receiver):
+    stack, proxy = cut_off(make_stack, APPS)
     errors = []
 
     def work(worker):
@@ -73,7 +82,59 @@ def test_event_right_after_subscription(make_stack, load_receiver):
         ]
 
     wait_until(lambda: not missing(), 40, lambda: f"missing: {missing()[:20]}")
-    stale = sum(stack[r].metric("sluice_router_stale_total") for r in ("router", "router2"))
+    stale = stale_plans(stack)
     print(f"{ROUNDS} subscriptions and events, {stale:.0f} stale plans matched again")
     assert stale > 0  # the one that was cut off was asked, and not believed
+    proxy.close()
+
+
+LEAD = {"event_type": "crm.lead.created", "entity_id": "1", "entity_type": "lead"}
+# What is written about a webhook, and what becomes of an event right after it.
+WRITES = {
+    "deleted": (lambda app, path: app.call("DELETE", path), []),
+    "other events": (lambda app, path: app.call("PATCH", path, {"events": ["ats.*"]}), []),
+    "other scopes": (
+        lambda app, path: app.call("PATCH", path + "/settings", {"scopes": {"consumer_id": ["c"]}}),
+        [],
+    ),
+    "disabled": (lambda app, path: app.call("PATCH", path, {"status": "disabled"}), ["held"]),
+    "more events": (
+        lambda app, path: app.call("PATCH", path, {"events": ["ats.*", "crm.lead.created"]}),
+        ["delivered"],
+    ),
+}
+
+
+def test_event_right_after_any_other_write(make_stack, load_receiver):
+    """Applications enough that some are the cut-off router's."""
+    names = [f"{what}-{i}".replace(" ", "-") for what in WRITES for i in range(4)]
+    stack, proxy = cut_off(make_stack, names)
+    writes = [w for w in WRITES.values() for _ in range(4)]
+    # At first, just those that are to see none see it.
+    hooks = [
+        app.subscribe(
+            f"{load_receiver.url}/{app.id}",
+            events=[] if wanted == ["delivered"] else [LEAD["event_type"]],
+        )
+        for app, (_, wanted) in zip(stack.apps, writes)
+    ]
+    proxy.freeze()
+    events = []
+    for app, hook, (write, _) in zip(stack.apps, hooks, writes):
+        assert write(app, f"/webhook/webhooks/{hook['id']}").status_code == 200
+        answer = app.publish(LEAD)
+        assert answer.status_code == 200
+        events.append(answer.json()["data"]["event_ids"][0])
+    # The cut-off router has asked in vain.
+    wait_until(lambda: stale_plans(stack) > 0, 20, "a stale plan")
+    proxy.resume()
+
+    def seen(app, event):
+        answer = app.call("GET", f"/webhook/events/{event}")
+        return [d["state"] for d in answer.json()["data"]["deliveries"]] if answer.ok else None
+
+    for app, event, (_, wanted) in zip(stack.apps, events, writes):
+        wait_until(
+            lambda: seen(app, event) == wanted, 20, lambda: f"{app.id}: {seen(app, event)}"
+        )
     proxy.close()

@@ -5,6 +5,7 @@ Lines with tests of their own elsewhere: the quota (quota), replays (replay),
 settings, secrets and test sends (beyond), connections and their outbox
 (connections), TLS (the gateway's tests in docker/), the second face (jsonapi).
 """
+import collections
 import json
 import socket
 import subprocess
@@ -496,6 +497,26 @@ def test_decision_method_override_on_get_and_post_unknown_value_400(app, hook):
     assert changed.status_code == 200 and changed.json()["data"]["description"] is None
     assert app.call("GET", path + "?_method=DELETE").status_code == 200
     error(app.call("GET", path), 404, "EntityNotFoundError")
+
+
+def test_published_names_28_apis_142_events_and_no_others(app, url):
+    schemas = openapi.document().doc["components"]["schemas"]
+    apis, types = schemas["UnifiedApi"]["enum"], schemas["EventType"]["enum"]
+    assert len(set(apis)) == 28 and len(set(types)) == 142 and "*" in types
+    count = collections.Counter(t.split(".")[0] for t in types)
+    assert count == {
+        "*": 1, "crm": 18, "lead": 3, "vault": 12, "ats": 9, "accounting": 45, "pos": 24,
+        "hris": 10, "file-storage": 4, "issue-tracking": 3, "ecommerce": 13,
+    }
+    path = f"/webhook/webhooks/{app.subscribe(url)['id']}"
+    data = app.call("PATCH", path, {"events": types}).json()["data"]
+    assert data["events"] == types
+    for api in apis:
+        assert app.subscribe(url, events=[], unified_api=api)["unified_api"] == api
+    body = {"delivery_url": url, "status": "enabled", "events": [], "unified_api": "proxy"}
+    error(app.call("POST", "/webhook/webhooks", body), 400, "RequestValidationError")
+    for wrong in ("hris.department.created", "crm", "crm.contact", "crm.contact.*.x", "**", ""):
+        error(app.call("PATCH", path, {"events": [wrong]}), 400, "RequestValidationError")
 
 
 # ---- cursors --------------------------------------------------------------

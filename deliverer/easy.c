@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -273,6 +274,16 @@ keep_response(struct easy *e, struct transfer *t)
 		excerpt_done(&e->excerpt);
 }
 
+static bool
+says_disable(struct easy *e)
+{
+	struct curl_header *header;
+
+	return curl_easy_header(e->handle, "webhook-delivery", 0, CURLH_HEADER,
+		   -1, &header) == CURLHE_OK &&
+	       strcasecmp(header->value, "disable") == 0;
+}
+
 void
 easy_end(struct easy *e, CURLcode code)
 {
@@ -298,6 +309,7 @@ easy_end(struct easy *e, CURLcode code)
 		c.problem = "aborted: the deliverer was stopped";
 	}
 	c.status = (unsigned)status;
+	c.unwanted = status >= 300 && says_disable(e);
 	t->unsent = e->fenced ? UNSENT_FENCED : UNSENT_NOT;
 	t->status = verdict_status(&c);
 	t->verdict = verdict_of(&c);

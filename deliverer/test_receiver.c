@@ -105,6 +105,9 @@ respond(struct receiver *r, struct connection *c, const char *path)
 		answer(c, status,
 		    status / 100 == 3 ? "location: /status/200\r\n" : "",
 		    "thanks", 6);
+	} else if (!strncmp(path, "/disable/", 9)) {
+		answer(c, number(path + 9), "webhook-delivery: disable\r\n", "",
+		    0);
 	} else if (!strncmp(path, "/after/", 7)) {
 		char headers[64];
 

@@ -28,7 +28,7 @@ verdict_of(const struct verdict_case *c)
 
 	if (status >= HTTP_OK && status < HTTP_REDIRECT)
 		return MSG_VERDICT_DELIVERED;
-	if (status == HTTP_GONE)
+	if (status == HTTP_GONE || (status != 0 && c->unwanted))
 		return MSG_VERDICT_DISABLE;
 	return MSG_VERDICT_RETRY;
 }
@@ -87,8 +87,8 @@ describe(const struct verdict_case *c, char text[VERDICT_TEXT_SIZE])
 		(void)snprintf(text, VERDICT_TEXT_SIZE,
 		    "refused: the address may not be called");
 	else if (status >= HTTP_BAD_REQUEST)
-		(void)snprintf(
-		    text, VERDICT_TEXT_SIZE, "status: HTTP %u", status);
+		(void)snprintf(text, VERDICT_TEXT_SIZE, "status: HTTP %u%s",
+		    status, c->unwanted ? ", webhook-delivery: disable" : "");
 	else if (status >= HTTP_REDIRECT)
 		(void)snprintf(text, VERDICT_TEXT_SIZE,
 		    "redirect: HTTP %u, not followed", status);

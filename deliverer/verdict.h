@@ -3,7 +3,8 @@
  * transfer ended.
  *
  * Any 2xx is delivered, whatever happened to the rest of the answer. 410 asks
- * for no more. All else is a failure to try again: other statuses (a redirect
+ * for no more, and so does any other failure with the header "webhook-delivery:
+ * disable". All else is a failure to try again: other statuses (a redirect
  * is never followed), no answer, an address that must not be called. A status
  * below 200 is no answer: status 0.
  */
@@ -24,6 +25,7 @@ struct verdict_case {
 	unsigned status; /* as libcurl saw it; 0: none */
 	CURLcode code;
 	bool refused;	     /* ssrf.h said no */
+	bool unwanted;	     /* the answer said: webhook-delivery: disable */
 	const char *problem; /* never sent, and why: bad URL, bad secret;
 			      * NULL: it was sent */
 	const char *detail;  /* libcurl's own words, or "" */

@@ -408,11 +408,15 @@ def test_decision_disabled_reason_none_when_a_person_did_it(app, hook):
         assert (data["status"], data["disabled_reason"]) == (status, "none")
 
 
-def test_decision_disabled_reason_of_a_410_is_retry_limit_true_cause_in_settings_and_log(
-    app, hook, receiver
+@pytest.mark.parametrize(
+    "answer", [410, (400, b"Webhook-Delivery: Disable\r\n")], ids=["410", "header"]
+)
+def test_decision_disabled_reason_of_a_410_or_disable_header_is_retry_limit_true_cause_in_settings(
+    app, hook, receiver, answer
 ):
+    """And in the log."""
     path = f"/webhook/webhooks/{hook['id']}"
-    receiver.answer(f"/{app.id}", lambda delivery, n: 410)
+    receiver.answer(f"/{app.id}", lambda delivery, n: answer)
     app.publish(LEAD)
 
     def disabled():
@@ -424,7 +428,8 @@ def test_decision_disabled_reason_of_a_410_is_retry_limit_true_cause_in_settings
     cause = app.call("GET", path + "/settings").json()["data"]["disabled_cause"]
     assert cause == "gone"
     (row,) = settled(app)
-    assert row["status_code"] == 410 and row["success"] is False
+    status = answer if answer == 410 else answer[0]
+    assert row["status_code"] == status and row["success"] is False
     assert row["retry_scheduled"] is False
     # Enabling clears both.
     data = app.call("PATCH", path, {"status": "enabled"}).json()["data"]

@@ -70,7 +70,8 @@ class Receiver:
     """A subscriber whose answers a test decides.
 
     answer(path, function): function(delivery, n) gives the status of the n-th
-    delivery (from 1) to that path; everything else gets 200. hang(path): never
+    delivery (from 1) to that path, or (status, b"header lines"); everything
+    else gets 200. hang(path): never
     answered until close(). Validation calls are answered 200 and kept apart.
     """
 
@@ -141,19 +142,20 @@ class Receiver:
             handler.close_connection = True
             return
         function = self._answers.get(delivery.path)
-        delivery.status = 200 if function is None else function(delivery, n)
+        said = 200 if function is None else function(delivery, n)
+        delivery.status, headers = said if isinstance(said, tuple) else (said, b"")
         self._add(delivery)
-        self._reply(handler, delivery.status)
+        self._reply(handler, delivery.status, headers)
 
     def _add(self, delivery):
         with self._lock:
             self._deliveries.append(delivery)
 
     @staticmethod
-    def _reply(handler, status):
+    def _reply(handler, status, headers=b""):
         try:
             handler.wfile.write(
-                b"HTTP/1.1 %d X\r\ncontent-length: 2\r\n\r\nok" % status
+                b"HTTP/1.1 %d X\r\n%scontent-length: 2\r\n\r\nok" % (status, headers)
             )
             handler.wfile.flush()
         except OSError:

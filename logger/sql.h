@@ -198,6 +198,11 @@
 	    "SELECT d.event, d.subscription, d.token, d.session, e.custody"    \
 	    " FROM deliveries d CROSS JOIN events e ON e.seq = d.event"        \
 	    " WHERE d.event >= ?1 AND +d.state = 2 AND +d.token = 1")          \
+	S(CHANGE_ADD,                                                          \
+	    "INSERT INTO changed (id, event, subscription)"                    \
+	    " VALUES (?1, ?2, ?3)")                                            \
+	S(CHANGE_LAST, "SELECT max(id) FROM changed")                          \
+	S(CHANGES_DROP, "DELETE FROM changed WHERE id <= ?1")                  \
 	S(OLD_EVENTS,                                                          \
 	    "SELECT seq, planned_ms FROM events WHERE seq > ?1"                \
 	    " ORDER BY seq LIMIT ?2")                                          \

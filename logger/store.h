@@ -299,6 +299,11 @@ struct store_loader {
 struct store_stats {
 	uint64_t wal_bytes;
 	uint64_t checkpoints;
+	/* The index of the log: whether there is one, what is in it of what
+	 * there is, and changes of deliveries that are not in it yet. */
+	bool log_indexed;
+	uint64_t log_event, last_event;
+	uint64_t log_changes;
 };
 
 /* What each engine is. Only store.c calls through it. */

@@ -190,8 +190,8 @@ apply_batch(struct store_sqlite *s, struct store_op *const *ops, size_t count,
 }
 
 static int
-transaction(struct store_sqlite *s, struct store_op *const *ops, size_t count,
-    bool careful)
+run_transaction(struct store_sqlite *s, struct store_op *const *ops,
+    size_t count, bool careful)
 {
 	int r;
 
@@ -225,6 +225,18 @@ transaction(struct store_sqlite *s, struct store_op *const *ops, size_t count,
 }
 
 static int
+transaction(struct store_sqlite *s, struct store_op *const *ops, size_t count,
+    bool careful)
+{
+	int r;
+
+	sqlite_notes_begin(s);
+	r = run_transaction(s, ops, count, careful);
+	sqlite_notes_end(s, r == 0);
+	return r;
+}
+
+static int
 apply(struct store *store, struct store_op *const *ops, size_t count,
     uint64_t now)
 {
@@ -248,7 +260,13 @@ static void
 stats(struct store *store, struct store_stats *ret)
 {
 	struct store_sqlite *s = self(store);
+	struct log_index_stats log;
 
+	log_index_stats(s->index, &log);
+	ret->log_indexed = log.usable;
+	ret->log_event = log.last_event;
+	ret->last_event = log.store_event;
+	ret->log_changes = log.store_change - log.last_change;
 	ret->wal_bytes = atomic_load(&s->wal_pages) * SQLITE_PAGE_BYTES;
 	ret->checkpoints = atomic_load(&s->checkpoints);
 }
@@ -265,6 +283,7 @@ close_store(struct store *store)
 		pthread_mutex_unlock(&s->lock);
 		pthread_join(s->checkpointer, NULL);
 	}
+	log_index_close(s->index);
 	dedupe_done(&s->dedupe);
 	usage_done(&s->usage);
 	sql_done(&s->sql);
@@ -368,6 +387,8 @@ store_sqlite_open(const char *path, struct store **ret)
 		r = usage_init(&s->usage);
 	if (r == 0)
 		r = open_database(s);
+	if (r == 0)
+		r = sqlite_index_open(s);
 	if (r == 0) {
 		r = -pthread_create(&s->checkpointer, NULL, checkpoint_run, s);
 		s->has_checkpointer = r == 0;

@@ -13,6 +13,7 @@
 
 #include <sqlite3.h>
 
+#include "logger/log_index.h"
 #include "logger/sql.h"
 #include "logger/store.h"
 #include "logger/store_sqlite_dedupe.h"
@@ -29,6 +30,8 @@
 #define MARK_LEASE_FLOOR "lease_floor"
 #define MARK_LAST_EVENT "last_event"
 #define MARK_MERGED "dedupe_merged"
+#define MARK_LOG_INDEX "log_index" /* identity of the one that goes with it */
+#define MARK_CHANGES_DROPPED "changes_dropped" /* notes up to it are gone */
 
 /* In the column flags of an event, beside the message's 32 bits: its
  * deliveries are over the quota. */
@@ -46,6 +49,12 @@ struct store_sqlite {
 	struct usage usage;
 	uint64_t swept_event; /* retention goes on behind this one */
 	struct dedupe dedupe;
+	struct log_index *index;
+	uint64_t fence;	      /* changes of events up to it are noted */
+	uint64_t last_change; /* note made last, in this transaction */
+	uint64_t changes_committed;
+	uint64_t changes_dropped, changes_dropping;
+	bool index_forgotten;
 	uint64_t floor_set; /* MARK_LEASE_FLOOR, as it is in the store */
 	_Atomic uint64_t wal_pages;
 	_Atomic uint64_t checkpoints;
@@ -69,6 +78,7 @@ struct delivery_row {
 	uint64_t cycle_ms;
 	uint32_t lost;
 	uint32_t status;
+	uint32_t old_attempts, old_status; /* as they were read */
 	bool first_inline; /* the first attempt stands in the row */
 	uint64_t first_token;
 };
@@ -111,6 +121,21 @@ int sqlite_next_due(struct store_sqlite *s, uint32_t subscription,
 /* Commit sequence of the event; 0: not there. ret_flags may be NULL. */
 int sqlite_event_of(struct store_sqlite *s, struct id custody, uint64_t *ret,
     uint64_t *ret_flags) SL_MUST_CHECK;
+
+/* ---- notes for the log index -------------------------------------------- */
+
+/* The delivery is not as the index may have read it. */
+int sqlite_note(struct store_sqlite *s, uint64_t event,
+    uint32_t subscription) SL_MUST_CHECK;
+/* The same, when what is saved of the row says so. */
+int sqlite_note_row(
+    struct store_sqlite *s, const struct delivery_row *row) SL_MUST_CHECK;
+/* Drops notes that the index has, some at a time. */
+int sqlite_notes_sweep(struct store_sqlite *s) SL_MUST_CHECK;
+/* Around each transaction. */
+void sqlite_notes_begin(struct store_sqlite *s);
+void sqlite_notes_end(struct store_sqlite *s, bool committed);
+int sqlite_index_open(struct store_sqlite *s) SL_MUST_CHECK;
 
 /* ---- one delivery ------------------------------------------------------- */
 

@@ -33,6 +33,8 @@ delivery_load(struct store_sqlite *s, uint64_t event, uint32_t subscription,
 			.cycle_ms = sql_get(st, 6),
 			.lost = (uint32_t)sql_get(st, 7),
 			.status = (uint32_t)sql_get(st, 8),
+			.old_attempts = (uint32_t)sql_get(st, 4),
+			.old_status = (uint32_t)sql_get(st, 8),
 			.first_inline = sql_get_or(st, 9, 0) != 0,
 			.first_token = sql_get_or(st, 9, 0),
 		};
@@ -133,6 +135,9 @@ delivery_save(struct store_sqlite *s, const struct delivery_row *row,
 		return r;
 	if (changed == 0)
 		return -ESTALE;
+	r = sqlite_note_row(s, row);
+	if (r < 0)
+		return r;
 	if (is_held(row->state) == is_held(row->old_state))
 		return 0;
 	return count_held(

@@ -51,6 +51,8 @@ take_row(sqlite3_stmt *st, uint32_t subscription)
 		.cycle_ms = sql_get(st, 4),
 		.lost = (uint32_t)sql_get(st, 5),
 		.status = (uint32_t)sql_get(st, 6),
+		.old_attempts = (uint32_t)sql_get(st, 2),
+		.old_status = (uint32_t)sql_get(st, 6),
 	};
 }
 

@@ -4,69 +4,15 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "logger/store_sqlite.h"
+#include "logger/store_sqlite_reader.h"
 #include "logger/timekeeper.h"
 
-#define PAGE_TIME_MS 5000 /* a query that takes longer is given up */
 #define PAGE_STEPS 10000  /* virtual machine steps between two looks */
 #define PAGE_ROWS 20	  /* when the query names no limit */
 #define PAGE_ATTEMPTS 256 /* of one row; the cap of the message */
 #define PAGE_RESPONSES (256 * 1024) /* of the attempts of one row */
 #define COLUMN_FIRST 15		    /* first_token; the attempt follows */
-#define CURSOR_SIZE 12		    /* event, subscription */
 #define READER_CACHE "PRAGMA cache_size = -8192"
-
-/*
- * Newest first by commit sequence. Cost grows with the rows looked at, so a
- * rare filter over a large application is bounded by PAGE_TIME_MS until an
- * index filled behind the commit serves it.
- */
-#define ROW_COLUMNS                                                      \
-	"e.seq, d.subscription, e.custody, e.app, e.event_type,"         \
-	" e.unified_api, e.service_id, e.consumer_id, e.entity_id,"      \
-	" e.entity_type, e.request_id, e.planned_ms, d.state, d.status," \
-	" d.attempts, d.first_token, d.first_attempt, d.first_status,"   \
-	" d.first_verdict, d.first_ms, d.first_took_ms, d.first_error,"  \
-	" d.first_response, p.url, e.hole, e.body"
-
-#define ROW_ENDPOINTS \
-	" LEFT JOIN endpoints p ON p.subscription = d.subscription"
-
-#define LOGS_TEXT(index)                                            \
-	"SELECT " ROW_COLUMNS " FROM events e " index               \
-	" CROSS JOIN deliveries d ON d.event = e.seq" ROW_ENDPOINTS \
-	" WHERE e.app = ?1 AND e.seq <= ?2"                         \
-	" AND (e.seq, d.subscription) < (?2, ?3)"                   \
-	" AND (?4 IS NULL OR e.planned_ms >= ?4)"                   \
-	" AND (?5 IS NULL OR e.planned_ms <= ?5)"                   \
-	" AND (?6 IS NULL OR (d.state = 3) = ?6)"                   \
-	" AND (?7 IS NULL OR in_list(?7, d.status))"                \
-	" AND (?8 IS NULL OR NOT (in_list(?8, e.unified_api)"       \
-	"  OR in_list(?8, prefix(e.event_type))))"                  \
-	" AND (?9 IS NULL OR e.event_type = ?9)"                    \
-	" AND (?10 IS NULL OR e.entity_type = ?10)"                 \
-	" AND (?11 IS NULL OR e.service_id = ?11)"                  \
-	" AND (?12 IS NULL OR e.consumer_id = ?12)"                 \
-	" AND (?13 IS NULL OR d.attempts = ?13)"                    \
-	" AND (?14 IS NULL OR d.subscription = ?14)"
-
-static const char logs_text[] =
-    LOGS_TEXT("") " ORDER BY e.seq DESC, d.subscription DESC LIMIT ?17";
-
-/* Of an event id: ours, or its publisher's own, of which there may be many.
- * Each part comes in order by its index, so they are merely merged. */
-static const char named_text[] = LOGS_TEXT(
-    "INDEXED BY events_custody") " AND e.custody = ?15"
-				 " UNION ALL " LOGS_TEXT(
-				     "INDEXED BY events_event_id") " AND "
-								   "e.event_id "
-								   "= ?16 AND "
-								   "e.custody "
-								   "IS NOT ?15"
-								   " ORDER BY "
-								   "1 DESC, 2 "
-								   "DESC LIMIT "
-								   "?17";
 
 /* Of one event, or of the events of one call; those without a delivery give
  * one row without. */
@@ -92,18 +38,6 @@ static const char newest_text[] = ATTEMPTS_TEXT "DESC LIMIT ?3";
 
 static const char usage_text[] =
     "SELECT events FROM usage WHERE app = ?1 AND month = ?2";
-
-struct reader_sqlite {
-	struct store_reader reader;
-	sqlite3 *db;
-	sqlite3_stmt *logs, *named, *custody, *request, *attempts, *newest,
-	    *usage;
-	uint64_t give_up_ms;
-	struct buf rows;  /* packed, of the page */
-	struct buf row;	  /* the one being made */
-	struct buf tries; /* its attempts */
-	uint8_t cursor[CURSOR_SIZE];
-};
 
 /* ---- functions of the statements ---------------------------------------- */
 
@@ -269,52 +203,22 @@ cursor_write(uint64_t event, uint32_t subscription, uint8_t out[CURSOR_SIZE])
 
 /* Without one: from the newest on. */
 static int
-cursor_read(struct slice cursor, uint64_t *event, uint64_t *subscription)
+cursor_read(struct slice cursor, struct log_position *ret)
 {
-	*event = INT64_MAX;
-	*subscription = INT64_MAX;
+	*ret = (struct log_position){ INT64_MAX, UINT32_MAX };
 	if (cursor.data == NULL)
 		return 0;
 	if (cursor.len != CURSOR_SIZE)
 		return -EINVAL;
-	*event = 0;
-	*subscription = 0;
+	*ret = (struct log_position){ 0, 0 };
 	for (int i = 0; i < 8; i++)
-		*event = *event << 8 | cursor.data[i];
+		ret->event = ret->event << 8 | cursor.data[i];
 	for (int i = 0; i < 4; i++)
-		*subscription = *subscription << 8 | cursor.data[8 + i];
-	return *event > INT64_MAX ? -EINVAL : 0;
+		ret->subscription = ret->subscription << 8 | cursor.data[8 + i];
+	return ret->event > INT64_MAX ? -EINVAL : 0;
 }
 
 /* ---- the page ----------------------------------------------------------- */
-
-/* An empty text is no filter. */
-static struct slice
-filter(struct slice text)
-{
-	return text.len > 0 ? text : (struct slice){ NULL, 0 };
-}
-
-static void
-bind_logs(sqlite3_stmt *st, const struct msg *q)
-{
-	sql_u64_or(st, 4, q->from_ms, 0);
-	sql_u64_or(st, 5, q->to_ms, 0);
-	if (q->success == MSG_ANY)
-		sqlite3_bind_null(st, 6);
-	else
-		sql_u64(st, 6, q->success == MSG_TRUE);
-	sql_text(st, 7, filter(q->statuses));
-	sql_text(st, 8, filter(q->exclude_apis));
-	sql_text(st, 9, filter(q->event_type));
-	sql_text(st, 10, filter(q->entity_type));
-	sql_text(st, 11, filter(q->service_id));
-	sql_text(st, 12, filter(q->consumer_id));
-	sql_u64_or(st, 13, q->attempt, 0);
-	sql_u64_or(st, 14, q->subscription, 0);
-	sql_blob(st, 15, filter(q->custody));
-	sql_text(st, 16, filter(q->event_id));
-}
 
 /* The statement that answers, bound but for its limit, the last parameter. */
 static int
@@ -324,11 +228,6 @@ choose(struct reader_sqlite *r, const struct msg *q, struct id *custody,
 	uint64_t subscription = 0;
 
 	switch ((enum msg_query)q->what) {
-	case MSG_QUERY_LOGS:
-		*ret = q->custody.len > 0 || q->event_id.len > 0 ? r->named
-								 : r->logs;
-		bind_logs(*ret, q);
-		return 0;
 	case MSG_QUERY_LOG:
 		if (id_from(q->delivery, custody) < 0)
 			return -EINVAL;
@@ -345,6 +244,7 @@ choose(struct reader_sqlite *r, const struct msg *q, struct id *custody,
 		    q->custody.data != NULL ? q->custody : q->request_id);
 		break;
 	case MSG_QUERY_NONE:
+	case MSG_QUERY_LOGS:
 	case MSG_QUERY_USAGE:
 	case MSG_QUERY_MAX:
 	default:
@@ -354,42 +254,59 @@ choose(struct reader_sqlite *r, const struct msg *q, struct id *custody,
 	return 0;
 }
 
-/* Fills r->rows; *ret_more with cursor when there are more. */
-static int
-read_rows(struct reader_sqlite *r, sqlite3_stmt *st, const struct msg *q,
-    uint32_t *ret_count, struct msg *page)
+int
+page_add(struct reader_sqlite *r, sqlite3_stmt *st, struct page_fill *fill)
 {
 	static const size_t slack = 4096; /* the message around the rows */
-	uint64_t limit = q->limit > 0 ? q->limit : PAGE_ROWS;
-	uint8_t last[CURSOR_SIZE] = { 0 };
-	uint32_t count = 0;
-	int rc, result = 0;
+	int result = 0;
 
-	sql_u64(st, sqlite3_bind_parameter_count(st), limit + 1);
+	fill->full = fill->count == fill->limit;
+	if (!fill->full)
+		result = pack_row(r, st, fill->whole);
+	if (result < 0)
+		return result;
+	fill->full = fill->full ||
+		     (fill->count > 0 &&
+			 r->rows.len + r->row.len + slack > LIMIT_PAGE_BYTES);
+	if (fill->full)
+		return 0;
+	cursor_write(sql_get(st, 0), (uint32_t)sql_get(st, 1), fill->last);
+	fill->count++;
+	return buf_add(&r->rows, r->row.data, r->row.len);
+}
+
+int
+page_add_all(struct reader_sqlite *r, sqlite3_stmt *st, struct page_fill *fill)
+{
+	int rc;
+
 	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-		bool full = count == limit;
+		int result = page_add(r, st, fill);
 
-		if (!full)
-			result = pack_row(r, st,
-			    q->what != MSG_QUERY_LOGS ||
-				(q->flags & MSG_FLAG_WHOLE) != 0);
-		if (result < 0)
+		if (result < 0 || fill->full)
 			return result;
-		full = full || (count > 0 && r->rows.len + r->row.len + slack >
-						 LIMIT_PAGE_BYTES);
-		if (full) {
-			memcpy(r->cursor, last, sizeof(last));
-			page->cursor = (struct slice){ r->cursor, CURSOR_SIZE };
-			break;
-		}
-		result = buf_add(&r->rows, r->row.data, r->row.len);
-		if (result < 0)
-			return result;
-		cursor_write(sql_get(st, 0), (uint32_t)sql_get(st, 1), last);
-		count++;
 	}
-	*ret_count = count;
 	return sql_errno(rc);
+}
+
+/* Rows of one event, or of the events of one call. */
+static int
+page_events(struct reader_sqlite *r, const struct msg *q,
+    const struct log_position *before, struct page_fill *fill)
+{
+	sqlite3_stmt *st = NULL;
+	struct id custody;
+	int result = choose(r, q, &custody, &st);
+
+	if (result < 0)
+		return result;
+	sql_u64(st, 1, q->app);
+	sql_u64(st, 2, before->event);
+	sql_u64(st, 3, before->subscription);
+	sql_u64(st, 6, fill->limit + 1);
+	result = page_add_all(r, st, fill);
+	sqlite3_reset(st);
+	return result;
 }
 
 static int
@@ -413,38 +330,37 @@ sqlite_page(struct store_reader *reader, const struct msg *q, struct buf *out)
 {
 	struct reader_sqlite *r = (struct reader_sqlite *)reader;
 	struct msg page = { .type = MSG_PAGE, .query = q->query };
-	uint64_t event, subscription;
-	sqlite3_stmt *st = NULL;
-	struct id custody;
-	uint32_t count = 0;
+	struct page_fill fill = { .limit = q->limit > 0 ? q->limit : PAGE_ROWS,
+		.whole = q->what != MSG_QUERY_LOGS ||
+			 (q->flags & MSG_FLAG_WHOLE) != 0 };
+	struct log_position before;
 	int result;
 
 	if (q->what == MSG_QUERY_USAGE)
 		return page_usage(r, q, out);
-	result = cursor_read(q->cursor, &event, &subscription);
-	if (result == 0)
-		result = choose(r, q, &custody, &st);
+	result = cursor_read(q->cursor, &before);
 	if (result < 0)
 		return result;
-	sql_u64(st, 1, q->app);
-	sql_u64(st, 2, event);
-	sql_u64(st, 3, subscription);
 	r->give_up_ms = clock_mono_ms() + PAGE_TIME_MS;
 	buf_clear(&r->rows);
-	result = read_rows(r, st, q, &count, &page);
-	sqlite3_reset(st);
+	result = q->what == MSG_QUERY_LOGS ? logs_page(r, q, &before, &fill)
+					   : page_events(r, q, &before, &fill);
 	sqlite3_reset(r->attempts);
 	sqlite3_reset(r->newest);
 	if (result < 0)
 		return result;
-	page.rows = (struct msg_list){ buf_slice(&r->rows), count };
+	if (fill.full) {
+		memcpy(r->cursor, fill.last, sizeof(r->cursor));
+		page.cursor = (struct slice){ r->cursor, CURSOR_SIZE };
+	}
+	page.rows = (struct msg_list){ buf_slice(&r->rows), fill.count };
 	return msg_pack(&page, out);
 }
 
 /* ---- open and close ----------------------------------------------------- */
 
-static int
-prepare(struct reader_sqlite *r, const char *text, sqlite3_stmt **ret)
+int
+page_prepare(struct reader_sqlite *r, const char *text, sqlite3_stmt **ret)
 {
 	int rc = sqlite3_prepare_v3(
 	    r->db, text, -1, SQLITE_PREPARE_PERSISTENT, ret, NULL);
@@ -467,19 +383,17 @@ prepare_all(struct reader_sqlite *r)
 	    r->db, "prefix", 1, flags, NULL, fn_prefix, NULL, NULL, NULL);
 	sqlite3_progress_handler(r->db, PAGE_STEPS, on_progress, r);
 	r->give_up_ms = UINT64_MAX;
-	result = prepare(r, logs_text, &r->logs);
+	result = page_prepare(r, custody_text, &r->custody);
 	if (result == 0)
-		result = prepare(r, named_text, &r->named);
+		result = page_prepare(r, request_text, &r->request);
 	if (result == 0)
-		result = prepare(r, custody_text, &r->custody);
+		result = page_prepare(r, attempts_text, &r->attempts);
 	if (result == 0)
-		result = prepare(r, request_text, &r->request);
+		result = page_prepare(r, newest_text, &r->newest);
 	if (result == 0)
-		result = prepare(r, attempts_text, &r->attempts);
+		result = page_prepare(r, usage_text, &r->usage);
 	if (result == 0)
-		result = prepare(r, newest_text, &r->newest);
-	if (result == 0)
-		result = prepare(r, usage_text, &r->usage);
+		result = logs_open(r);
 	return result;
 }
 
@@ -493,6 +407,7 @@ sqlite_reader_open(struct store *store, struct store_reader **ret)
 	if (r == NULL)
 		return -ENOMEM;
 	r->reader.engine = s->store.engine;
+	r->index = s->index;
 	buf_init(&r->rows, LIMIT_MESSAGE_BYTES);
 	buf_init(&r->row, LIMIT_MESSAGE_BYTES);
 	buf_init(&r->tries, LIMIT_MESSAGE_BYTES);
@@ -521,8 +436,7 @@ sqlite_reader_close(struct store_reader *reader)
 {
 	struct reader_sqlite *r = (struct reader_sqlite *)reader;
 
-	sqlite3_finalize(r->logs);
-	sqlite3_finalize(r->named);
+	logs_close(r);
 	sqlite3_finalize(r->custody);
 	sqlite3_finalize(r->request);
 	sqlite3_finalize(r->attempts);

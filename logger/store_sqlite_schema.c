@@ -84,6 +84,9 @@ static const char *const versions[] = {
 	"CREATE INDEX events_event_id ON events (app, event_id)"
 	" WHERE event_id IS NOT NULL;",
 	"ALTER TABLE endpoints ADD COLUMN http2 INTEGER NOT NULL DEFAULT 0",
+	"CREATE TABLE changed ("
+	" id INTEGER PRIMARY KEY, event INTEGER NOT NULL,"
+	" subscription INTEGER NOT NULL);",
 };
 
 #define VERSIONS (sizeof(versions) / sizeof(versions[0]))

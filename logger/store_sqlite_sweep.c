@@ -106,6 +106,8 @@ sqlite_sweep(struct store_sqlite *s, struct store_sweep *w)
 
 	w->deleted = 0;
 	if (r == 0)
+		r = sqlite_notes_sweep(s);
+	if (r == 0)
 		r = sweep_events(s, w);
 	/* Not a write each second in which nothing happened. */
 	if (r < 0 || s->floor_set == w->lease_floor)

@@ -50,7 +50,8 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	static const char *const ends[] = { "", "-wal", "-shm", ".lock" };
+	static const char *const ends[] = { "", "-wal", "-shm", ".lock",
+		"-index", "-index-wal", "-index-shm" };
 	struct fixture *f = *state;
 	char path[128];
 

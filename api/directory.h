@@ -76,6 +76,7 @@ struct directory_hook {
 	char scopes[LIMIT_SCOPES_TEXT + 1];	/* JSON; "": none */
 	uint64_t timeout_ms;			/* 0: the default */
 	uint64_t rate; /* attempts a second; 0: no limit */
+	bool ordered;  /* deliveries leave in the order of commit */
 	uint8_t headers[LIMIT_HEADERS_SEALED]; /* as the deliverer gets them */
 	size_t headers_len;		       /* 0: none */
 	bool http2;

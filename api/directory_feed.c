@@ -21,7 +21,7 @@
 	"SELECT subscription, number, app, id, deleted_ms,"                \
 	" nullif(unified_api, ''), url, events, enabled, reason, secret, " \
 	"scopes, timeout_ms,"                                              \
-	" schedule, rate, headers, http2 FROM subscriptions "
+	" schedule, rate, headers, http2, ordered FROM subscriptions "
 #define CONNECTIONS                                                     \
 	"SELECT connection, number, app, id, deleted_ms, lookup,"       \
 	" consumer_id, unified_api, service_id, name, enabled, secret," \
@@ -65,6 +65,7 @@ fill_hook(sqlite3_stmt *s, struct msg *e)
 	e->rate = sql_column_number(s, 14);
 	e->headers = sql_column(s, 15);
 	e->http2 = sql_column_number(s, 16) != 0;
+	e->ordered = sql_column_number(s, 17) != 0;
 }
 
 static void

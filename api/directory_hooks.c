@@ -14,7 +14,7 @@
 	"enabled, reason, cause, born, touched, number, created_ms, "    \
 	"updated_ms, secret IS NOT NULL AND NOT secret_back, scopes, "   \
 	"schedule, timeout_ms, rate, secret_until_ms, headers, http2, "  \
-	"secret_back FROM subscriptions "
+	"secret_back, ordered FROM subscriptions "
 
 static int
 read_headers(sqlite3_stmt *s, int at, struct directory_hook *h)
@@ -67,6 +67,7 @@ read_hook(sqlite3_stmt *s, struct directory_hook *h)
 	h->secret_until_ms = sql_column_number(s, 20);
 	h->http2 = sql_column_number(s, 22) != 0;
 	h->secret_back = sql_column_number(s, 23) != 0;
+	h->ordered = sql_column_number(s, 24) != 0;
 	return r < 0 ? r : read_headers(s, 21, h);
 }
 
@@ -268,7 +269,7 @@ update(struct directory *d, const struct directory_hook *h, bool is_secret,
 	    " updated_ms = ?9, unified_api = ?11, scopes = ?12,"
 	    " secret = iif(?20, ?13, secret), schedule = ?14,"
 	    " timeout_ms = ?15, rate = ?16, secret_until_ms = ?17,"
-	    " headers = ?18, http2 = ?19, secret_back = ?21"
+	    " headers = ?18, http2 = ?19, secret_back = ?21, ordered = ?22"
 	    " WHERE subscription = ?10 AND deleted_ms = 0",
 	    &s);
 	if (r < 0)
@@ -294,6 +295,7 @@ update(struct directory *d, const struct directory_hook *h, bool is_secret,
 	sql_bind_number(s, 19, h->http2);
 	sql_bind_number(s, 20, is_secret);
 	sql_bind_number(s, 21, h->secret_back);
+	sql_bind_number(s, 22, h->ordered);
 	r = sql_run(d, s);
 	if (r == 0 && sqlite3_changes(d->db) != 1)
 		r = -ENOENT;

@@ -130,9 +130,12 @@ static const char schema_6[] =
     "ALTER TABLE subscriptions"
     " ADD COLUMN secret_back INTEGER NOT NULL DEFAULT 0;";
 
+static const char schema_7[] =
+    "ALTER TABLE subscriptions ADD COLUMN ordered INTEGER NOT NULL DEFAULT 0;";
+
 /* Each brings the file from the version before it to its own. */
 static const char *const schemas[] = { schema_1, schema_2, schema_3, schema_4,
-	schema_5, schema_6 };
+	schema_5, schema_6, schema_7 };
 
 #define VERSION (sizeof(schemas) / sizeof(*schemas))
 

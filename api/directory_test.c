@@ -277,11 +277,13 @@ test_hook_headers(void **state)
 	buf_done(&entries);
 
 	got.headers_len = 3;
+	got.ordered = true;
 	assert_int_equal(
 	    directory_hook_set_secret(w->d, &got, true, slice_text("secret")),
 	    0);
 	assert_int_equal(directory_hook_get(w->d, 1, h.id, &got), 0);
 	assert_int_equal(got.headers_len, 3);
+	assert_true(got.ordered);
 	got.headers_len = 0;
 	assert_int_equal(directory_hook_set(w->d, &got, false), 0);
 	assert_int_equal(directory_hook_get(w->d, 1, h.id, &got), 0);

@@ -29,10 +29,10 @@ number_or_null(uint64_t number)
 static json_t *
 show(const struct api *api, const struct directory_hook *hook)
 {
-	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:b,s:b,s:o}", "schedule",
+	return json_pack("{s:o,s:o,s:o,s:b,s:o,s:o,s:b,s:b,s:o}", "schedule",
 	    text_or_null(hook->schedule), "timeout_ms",
 	    number_or_null(hook->timeout_ms), "rate",
-	    number_or_null(hook->rate), "scopes",
+	    number_or_null(hook->rate), "ordered", (int)hook->ordered, "scopes",
 	    scopes_form_show(hook->scopes), "headers",
 	    headers_form_show(&api->seal, hook), "http2", (int)hook->http2,
 	    "own_secret", (int)hook->has_secret, "disabled_cause",
@@ -124,16 +124,14 @@ read_scopes(struct form *f, struct directory_hook *hook)
 
 /* Null is false. */
 static void
-read_http2(struct form *f, struct directory_hook *hook)
+read_bool(struct form *f, const char *name, bool *ret)
 {
-	const json_t *value = json_object_get(f->body, "http2");
-
-	if (!json_is_null(value)) {
-		(void)form_bool(f, "http2", FORM_OPTIONAL, &hook->http2);
+	if (!json_is_null(json_object_get(f->body, name))) {
+		(void)form_bool(f, name, FORM_OPTIONAL, ret);
 		return;
 	}
-	(void)form_value(f, "http2", FORM_OPTIONAL);
-	hook->http2 = false;
+	(void)form_value(f, name, FORM_OPTIONAL);
+	*ret = false;
 }
 
 void
@@ -154,8 +152,9 @@ hook_settings_update(struct call *c)
 	read_number(
 	    &f, "timeout_ms", TIMEOUT_MIN_MS, TIMEOUT_MAX_MS, &hook.timeout_ms);
 	read_number(&f, "rate", 1, RATE_MAX, &hook.rate);
+	read_bool(&f, "ordered", &hook.ordered);
 	read_scopes(&f, &hook);
-	read_http2(&f, &hook);
+	read_bool(&f, "http2", &hook.http2);
 	r = headers_form_read(&f, &c->api->seal, &hook);
 	detail = form_end(&f);
 	if (detail != NULL) {

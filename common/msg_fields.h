@@ -111,7 +111,8 @@
 	/* what a webhook wants of its requests */                             \
 	F(97, headers, BYTES, LIMIT_HEADERS_SEALED,                            \
 	    "added to the request (headers.h), sealed for \"headers:APP\"")    \
-	F(98, http2, BOOL, 1, "over HTTP/2 where TLS agrees on it")
+	F(98, http2, BOOL, 1, "over HTTP/2 where TLS agrees on it")            \
+	F(99, ordered, BOOL, 1, "in the order of commit, one at a time")
 
 #define MSG_KEY_MAX 128 /* keys are below: one byte of msgpack */
 

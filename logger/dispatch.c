@@ -197,7 +197,7 @@ send_taken(struct endpoint_job *j, const struct store_taken *t)
 		.flags = t->flags };
 	struct deliver_item item = { .attempt = t->attempt,
 		.cycle_attempt = t->cycle_attempt,
-		.age_ms = t->age_ms,
+		.age_ms = endpoint_age(j->endpoint, t, logger_now(l)),
 		.lost = t->lost };
 	struct lease *lease = fleet_find(&l->fleet, t->delivery);
 
@@ -224,6 +224,7 @@ on_taken(struct job *job)
 {
 	struct endpoint_job *j = (struct endpoint_job *)job;
 	struct store_take *take = &job->op.u.take;
+	struct endpoint *e = j->endpoint;
 	struct logger *l = j->logger;
 
 	if (job->op.result < 0) {
@@ -245,6 +246,7 @@ on_taken(struct job *job)
 	fleet_unreserve(
 	    &l->fleet, j->deliverer, j->endpoint, j->troubled, j->reserved);
 	endpoint_job_end(j, take->next_due_ms);
+	dispatch_resume(l, e); /* it was switched on meanwhile */
 }
 
 static void
@@ -259,6 +261,7 @@ take(struct logger *l, struct endpoint *e, struct deliverer *d, uint32_t count)
 	j->troubled = e->window.troubled;
 	fleet_reserve(&l->fleet, d, e, j->troubled, count);
 	j->job.op.u.take = (struct store_take){ .subscription = e->subscription,
+		.ordered = e->ordered,
 		.session = d->session,
 		.limit = count };
 	e->next_due_ms = STORE_NEVER;
@@ -302,7 +305,7 @@ dispatch_fresh(struct logger *l, struct endpoint *e)
 	 * stream would never get back to being leased at once. */
 	if (e->busy ? e->backlogged : e->next_due_ms <= now)
 		return NULL;
-	if (window_room(&e->window, e->out) == 0 ||
+	if (!endpoint_order_free(e) || endpoint_room(e) == 0 ||
 	    window_rate_room(&e->window, e->rate, now) == 0)
 		return NULL;
 	d = fleet_choose(&l->fleet, e->window.troubled, &room);
@@ -323,7 +326,7 @@ room_for(struct logger *l, struct endpoint *e, bool others, bool siblings,
 	if (*ret_to == NULL)
 		return 0;
 	room = least(room, app_room(l, e->app, others));
-	room = least(room, window_room(&e->window, e->out));
+	room = least(room, endpoint_room(e));
 	room =
 	    least(room, window_rate_room(&e->window, e->rate, logger_now(l)));
 	return least(

@@ -301,6 +301,7 @@ endpoints_put(struct endpoints *e, const struct msg *entry, uint64_t generation,
 	p->timeout_ms = (uint32_t)entry->timeout_ms;
 	p->rate = (uint32_t)entry->rate;
 	p->http2 = entry->http2;
+	p->ordered = entry->ordered;
 	/* A new address, or a new start, owes nothing to the old failures. */
 	if (!slice_same(text_slice(p->url), entry->url) ||
 	    (p->enabled && !was_enabled))
@@ -325,6 +326,7 @@ endpoints_load(struct endpoints *e, const struct store_endpoint *from)
 	p->timeout_ms = from->timeout_ms;
 	p->rate = from->rate;
 	p->http2 = from->http2;
+	p->ordered = from->ordered;
 	p->success_ms = from->success_ms;
 	p->next_due_ms = from->next_due_ms;
 	p->backlogged = p->next_due_ms != STORE_NEVER;
@@ -353,6 +355,45 @@ bool
 endpoint_sends(const struct endpoint *p)
 {
 	return p->deleted || (p->enabled && p->hold == NULL);
+}
+
+uint32_t
+endpoint_room(const struct endpoint *p)
+{
+	if (p->ordered)
+		return p->out == 0;
+	return window_room(&p->window, p->out);
+}
+
+bool
+endpoint_order_free(const struct endpoint *p)
+{
+	return !p->ordered || (p->out == 0 && !p->busy && !p->held &&
+				  !p->over && p->next_due_ms == STORE_NEVER);
+}
+
+void
+endpoint_waits(struct endpoint *p, enum msg_state state, uint64_t now_ms)
+{
+	if (state == MSG_STATE_HELD)
+		p->held = true;
+	else
+		endpoint_due(p, now_ms);
+}
+
+uint64_t
+endpoint_age(struct endpoint *p, const struct store_taken *t, uint64_t now_ms)
+{
+	uint64_t age_ms;
+
+	if (!p->ordered)
+		return t->age_ms;
+	if (p->turn_event != t->event || t->cycle_attempt == 1) {
+		p->turn_event = t->event;
+		p->turn_ms = now_ms;
+	}
+	age_ms = now_ms - p->turn_ms;
+	return age_ms < t->age_ms ? age_ms : t->age_ms;
 }
 
 void
@@ -519,7 +560,7 @@ wake_time(const struct endpoint *p, uint64_t now_ms)
 		return STORE_NEVER;
 	if (!endpoint_sends(p))
 		return p->next_due_ms; /* to be suspended then */
-	if (window_room(&p->window, p->out) == 0)
+	if (endpoint_room(p) == 0)
 		return STORE_NEVER;
 	rate_ms = window_rate_next(&p->window, p->rate, now_ms);
 	return rate_ms > p->next_due_ms ? rate_ms : p->next_due_ms;

@@ -68,6 +68,8 @@ struct endpoint {
 	uint64_t number;
 	uint64_t generation;
 	bool enabled, deleted, http2;
+	bool ordered; /* oldest first, one at a time, retries before the next */
+	uint64_t turn_event, turn_ms; /* whose turn it is, since when */
 	uint32_t timeout_ms, rate;
 	struct text *url, *secret, *headers; /* NULL: none */
 	const struct schedule *schedule;     /* its own, or the default */
@@ -124,6 +126,17 @@ int endpoints_load(
 void endpoint_delete(struct endpoints *e, struct endpoint *p);
 /* May it be sent to? A deleted one finishes what it has. */
 bool endpoint_sends(const struct endpoint *p);
+/* How many more may be out at it. */
+uint32_t endpoint_room(const struct endpoint *p);
+/* Its order allows a fresh delivery now: nothing of it is out or waits, what is
+ * on its way to the store included (endpoint_waits()). */
+bool endpoint_order_free(const struct endpoint *p);
+/* The store is about to be told of a delivery in this state. */
+void endpoint_waits(struct endpoint *p, enum msg_state state, uint64_t now_ms);
+/* How old a delivery taken from the store is to its deliverer: of an ordered
+ * one what counts is its turn, not how long it waited for that. */
+uint64_t endpoint_age(
+    struct endpoint *p, const struct store_taken *t, uint64_t now_ms);
 void endpoint_set_hold(struct endpoints *e, struct endpoint *p,
     const char *reason, struct id delivery, uint64_t at_ms);
 /* Of this month: all of its quota is used; more than that. */

@@ -201,6 +201,67 @@ test_defaults(void **state)
 	assert_int_equal(endpoint_judge(p).gap_count, 2);
 }
 
+/* In order: one is out, and nothing fresh passes what waits, what is held or
+ * what is on its way to the store. */
+static void
+test_order(void **state)
+{
+	struct fixture *f = *state;
+	struct msg e = entry(1, 1, true);
+	struct endpoint *p = put(f, e);
+
+	p->out = 3;
+	assert_int_equal(endpoint_room(p), WINDOW_FIRST - 3);
+	assert_true(endpoint_order_free(p));
+	e.ordered = true;
+	e.number = 2;
+	assert_ptr_equal(put(f, e), p);
+	assert_int_equal(endpoint_room(p), 0);
+	assert_false(endpoint_order_free(p));
+	p->out = 0;
+	assert_int_equal(endpoint_room(p), 1);
+	assert_true(endpoint_order_free(p));
+	p->busy = true;
+	assert_false(endpoint_order_free(p));
+	p->busy = false;
+	endpoint_due(p, NOW + 3600000); /* a retry, later */
+	assert_false(endpoint_order_free(p));
+	p->next_due_ms = STORE_NEVER;
+	endpoint_waits(p, MSG_STATE_DUE, NOW);
+	assert_false(endpoint_order_free(p));
+	p->next_due_ms = STORE_NEVER;
+	endpoint_waits(p, MSG_STATE_HELD, NOW);
+	assert_false(endpoint_order_free(p));
+	p->held = false;
+	assert_true(endpoint_order_free(p));
+}
+
+/* It waited a day for its turn; its life begins with that. */
+static void
+test_turn(void **state)
+{
+	const uint64_t day = UINT64_C(24) * 3600 * 1000;
+	struct fixture *f = *state;
+	struct msg e = entry(1, 1, true);
+	struct endpoint *p = put(f, e);
+	struct store_taken t = {
+		.event = 5, .cycle_attempt = 1, .age_ms = day
+	};
+
+	assert_int_equal(endpoint_age(p, &t, NOW), day);
+	p->ordered = true;
+	assert_int_equal(endpoint_age(p, &t, NOW), 0);
+	t.cycle_attempt = 2;
+	assert_int_equal(endpoint_age(p, &t, NOW + 3000), 3000);
+	t.event = 6;
+	assert_int_equal(endpoint_age(p, &t, NOW + 3000), 0);
+	assert_int_equal(endpoint_age(p, &t, NOW + 9000), 6000);
+	t.age_ms = 50; /* replayed */
+	assert_int_equal(endpoint_age(p, &t, NOW + 10000), 50);
+	t.cycle_attempt = 1;
+	assert_int_equal(endpoint_age(p, &t, NOW + 10000), 0);
+}
+
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int
@@ -212,6 +273,8 @@ main(void)
 		CASE(test_hold),
 		CASE(test_deleted),
 		CASE(test_defaults),
+		CASE(test_order),
+		CASE(test_turn),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,6 +65,9 @@ return_add(struct return_job *j, struct lease *lease, bool lost)
 		.lost = lost,
 		.judge = endpoint_judge(lease->endpoint),
 	};
+	/* Until the commit says when; nothing newer overtakes it. */
+	if (lease->endpoint->ordered)
+		endpoint_waits(lease->endpoint, MSG_STATE_DUE, logger_now(l));
 	l->counts.leases_lost += lost;
 	l->counts.leases_released += !lost;
 	lease_end(l, lease);

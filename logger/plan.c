@@ -180,6 +180,16 @@ choose(struct plan_job *j, struct endpoint *e)
 	return endpoint_sends(e) ? dispatch_fresh(l, e) : NULL;
 }
 
+/* Not leased. Where there is an order, what is planned next must know. */
+static void
+will_wait(struct logger *l, struct endpoint *e, enum msg_state state)
+{
+	if (!e->ordered)
+		return;
+	endpoint_waits(e, state, logger_now(l));
+	endpoints_touch(&l->endpoints, e, logger_now(l));
+}
+
 /* What becomes of the planned delivery. False: its subscription is gone. */
 static bool
 add_delivery(struct plan_job *j, uint32_t subscription)
@@ -202,11 +212,12 @@ add_delivery(struct plan_job *j, uint32_t subscription)
 	if (fleet_find(&l->fleet, delivery) != NULL)
 		return true; /* planned again: it is out already */
 	to = choose(j, e);
-	if (to == NULL)
+	if (to != NULL)
+		j->leases[i] = fleet_lease(&l->fleet, to, e, delivery);
+	if (j->leases[i] == NULL) {
+		will_wait(l, e, d->state);
 		return true;
-	j->leases[i] = fleet_lease(&l->fleet, to, e, delivery);
-	if (j->leases[i] == NULL)
-		return true;
+	}
 	j->leases[i]->began_ms = loop_now_ms(l->loop);
 	j->leases[i]->ends_ms =
 	    j->leases[i]->began_ms + l->proc->config.lease_max_ms;

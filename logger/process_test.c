@@ -451,6 +451,105 @@ test_probe(void **state)
 	assert_int_equal(m.status, 200);
 }
 
+/* ---- order -------------------------------------------------------------- */
+
+static struct id ordered[64]; /* custody ids in the order of their plans */
+static size_t planned;
+
+static void
+plan_next(struct world *w)
+{
+	ordered[planned] = world_id(w);
+	world_plan(w, ordered[planned++], w->number, 1, 1);
+}
+
+/* The next lease, the count-th of all, is of that event. */
+static struct got *
+until_turn(struct world *w, size_t count, size_t event)
+{
+	struct got *g = &w->got[count - 1];
+
+	until_got(w, count);
+	assert_true(id_same(g->delivery, id_delivery(ordered[event], 1)));
+	return g;
+}
+
+/* One at a time, and none before an older one is final, whatever happens to
+ * that while newer ones are planned. */
+static void
+test_ordered(void **state)
+{
+	struct world *w = *state;
+	struct got *g;
+	size_t got = 0, event = 0;
+
+	planned = 0;
+	w->ordered = true;
+	world_begin(w, 1);
+	world_open(w, &w->deliverers[1], STAGE_DELIVERER);
+	world_until(w, second_is_up);
+	for (unsigned i = 0; i < 3; i++)
+		plan_next(w);
+	while (event < 20) {
+		g = until_turn(w, ++got, event);
+		plan_next(w);
+		if (event % 4 == 1 && g->token == 2) {
+			world_lease_ids(w, g->deliverer, MSG_RELEASE, g, 1);
+			w->deliverers[g->deliverer].held = 0;
+			plan_next(w); /* comes before that is committed */
+			until_outcomes(w, (unsigned)got);
+			continue;
+		}
+		if (event % 4 == 0 && g->attempt == 1) {
+			world_outcome(w, g, MSG_VERDICT_RETRY, 500, 50);
+			until_outcomes(w, (unsigned)got);
+			plan_next(w); /* comes before that is due again */
+			continue;
+		}
+		if (event % 4 == 2)
+			world_outcome(w, g, MSG_VERDICT_GIVE_UP, 500, 0);
+		else
+			world_outcome(w, g, MSG_VERDICT_DELIVERED, 200, 0);
+		event++;
+	}
+	g = until_turn(w, ++got, event);
+	world_close(&w->deliverers[g->deliverer]);
+	g = until_turn(w, ++got, event);
+	world_run(w, QUIET_MS);
+	assert_int_equal(w->got_count, got);
+	/* Until nobody waits for anybody any more. */
+	world_change(w, 1, false);
+	world_outcome(w, g, MSG_VERDICT_DELIVERED, 200, 0);
+	world_run(w, QUIET_MS);
+	assert_int_equal(w->got_count, got);
+	w->ordered = false;
+	w->answer = true;
+	world_change(w, 1, true);
+	until_got(w, got + planned - event - 1);
+}
+
+/* What is replayed takes the place of its event. */
+static void
+test_ordered_replay(void **state)
+{
+	struct world *w = *state;
+
+	planned = 0;
+	w->ordered = true;
+	world_begin(w, 1);
+	plan_next(w);
+	world_outcome(w, until_turn(w, 1, 0), MSG_VERDICT_DELIVERED, 200, 0);
+	until_outcomes(w, 1);
+	plan_next(w);
+	plan_next(w);
+	(void)until_turn(w, 2, 1);
+	assert_int_equal(
+	    world_replay(w, world_id(w), id_delivery(ordered[0], 1)).count, 1);
+	world_outcome(w, &w->got[1], MSG_VERDICT_DELIVERED, 200, 0);
+	world_outcome(w, until_turn(w, 3, 0), MSG_VERDICT_DELIVERED, 200, 0);
+	(void)until_turn(w, 4, 2);
+}
+
 /* ---- replays ------------------------------------------------------------ */
 
 static const struct id whole_range;
@@ -584,6 +683,8 @@ main(int argc, char **argv)
 		CASE(test_garbage),
 		CASE(test_hanging_endpoint),
 		CASE(test_gone_is_held),
+		CASE(test_ordered),
+		CASE(test_ordered_replay),
 		CASE(test_replay_of_one),
 		CASE(test_replay_survives),
 		CASE(test_probe),

@@ -102,6 +102,18 @@
 	    " CROSS JOIN events e ON e.seq = d.event"                          \
 	    " WHERE d.subscription = ?1 AND d.state = 1 AND d.due_ms <= ?2"    \
 	    " ORDER BY d.due_ms LIMIT ?3")                                     \
+	S(TAKE_FIRST,                                                          \
+	    "SELECT d.event, d.token, d.attempts, d.cycle, d.cycle_ms,"        \
+	    " d.lost, d.status, d.first_token, d.due_ms, e.custody,"           \
+	    " e.event_type, e.hole, e.flags, e.body"                           \
+	    " FROM deliveries d INDEXED BY deliveries_order"                   \
+	    " CROSS JOIN events e ON e.seq = d.event"                          \
+	    " WHERE d.subscription = ?1 AND d.state = 1"                       \
+	    " AND d.due_ms IS NOT NULL ORDER BY d.event LIMIT 1")              \
+	S(FIRST_DUE,                                                           \
+	    "SELECT due_ms FROM deliveries INDEXED BY deliveries_order"        \
+	    " WHERE subscription = ?1 AND state = 1 AND due_ms IS NOT NULL"    \
+	    " ORDER BY event LIMIT 1")                                         \
 	S(NEXT_DUE,                                                            \
 	    "SELECT due_ms FROM deliveries INDEXED BY deliveries_waiting"      \
 	    " WHERE subscription = ?1 AND state = ?2 AND due_ms >= 0"          \
@@ -156,15 +168,17 @@
 	S(ENDPOINT_PUT,                                                        \
 	    "INSERT INTO endpoints (subscription, app, number, deleted, id,"   \
 	    " url, secret, timeout_ms, schedule, rate, enabled, headers,"      \
-	    " http2)"                                                          \
-	    " VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"   \
+	    " http2, ordered)"                                                 \
+	    " VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"   \
+	    " ?13)"                                                            \
 	    " ON CONFLICT (subscription) DO UPDATE SET app = excluded.app,"    \
 	    " number = excluded.number, deleted = 0, id = excluded.id,"        \
 	    " url = excluded.url, secret = excluded.secret,"                   \
 	    " timeout_ms = excluded.timeout_ms,"                               \
 	    " schedule = excluded.schedule, rate = excluded.rate,"             \
 	    " enabled = excluded.enabled, headers = excluded.headers,"         \
-	    " http2 = excluded.http2, hold = CASE WHEN hold_number <"          \
+	    " http2 = excluded.http2, ordered = excluded.ordered,"             \
+	    " hold = CASE WHEN hold_number <"                                  \
 	    " excluded.number THEN NULL ELSE hold END"                         \
 	    " WHERE excluded.number >= number")                                \
 	S(ENDPOINT_DELETE,                                                     \
@@ -188,7 +202,7 @@
 	S(LOAD_ENDPOINTS,                                                      \
 	    "SELECT subscription, app, number, deleted, enabled, url, secret," \
 	    " schedule, timeout_ms, rate, success_ms, hold, hold_delivery,"    \
-	    " hold_ms, hold_number, headers, http2 FROM endpoints")            \
+	    " hold_ms, hold_number, headers, http2, ordered FROM endpoints")   \
 	S(LOAD_LEASES,                                                         \
 	    "SELECT d.event, d.subscription, d.token, d.session, e.custody"    \
 	    " FROM deliveries d INDEXED BY deliveries_leased"                  \

@@ -161,11 +161,13 @@ struct store_taken {
 
 struct store_take {
 	uint32_t subscription;
+	bool ordered; /* the oldest that waits or none, by its event */
 	uint64_t session;
 	uint32_t limit;
 	struct store_taken *taken; /* out: freed by the caller, one by one */
 	uint32_t count;		   /* out */
-	uint64_t next_due_ms;	   /* out: of what is left; STORE_NEVER: none */
+	/* out: of what is left; ordered: of the oldest; STORE_NEVER: none */
+	uint64_t next_due_ms;
 };
 
 struct store_returned {
@@ -268,7 +270,7 @@ struct store_app {
 struct store_endpoint {
 	uint32_t subscription, app;
 	uint64_t number;
-	bool deleted, enabled, http2;
+	bool deleted, enabled, http2, ordered;
 	struct slice url, secret, schedule, headers;
 	uint32_t timeout_ms, rate;
 	uint64_t success_ms;

@@ -50,6 +50,7 @@ put_endpoint(struct store_sqlite *s, const struct msg *e)
 	sql_u64(st, 10, e->enabled);
 	sql_blob(st, 11, e->headers);
 	sql_u64(st, 12, e->http2);
+	sql_u64(st, 13, e->ordered);
 	return sql_run(&s->sql, st, NULL);
 }
 
@@ -145,6 +146,7 @@ load_endpoint(struct store_sqlite *s, sqlite3_stmt *st,
 		.hold_number = sql_get(st, 14),
 		.headers = sql_slice(st, 15),
 		.http2 = sql_get(st, 16) != 0,
+		.ordered = sql_get(st, 17) != 0,
 	};
 	uint64_t held = STORE_NEVER, over = STORE_NEVER;
 	int r;

@@ -92,22 +92,50 @@ take_one(const struct store_sqlite *s, sqlite3_stmt *st,
 	return 0;
 }
 
+/* Due times stand in the way of nobody but the oldest. */
+static int
+first_due(struct store_sqlite *s, uint32_t subscription, uint64_t *ret_due_ms)
+{
+	sqlite3_stmt *st = sql_use(&s->sql, SQL_FIRST_DUE);
+	int r;
+
+	sql_u64(st, 1, subscription);
+	r = sql_row(&s->sql, st);
+	if (r >= 0)
+		*ret_due_ms = r > 0 ? sql_get(st, 0) : STORE_NEVER;
+	sqlite3_reset(st);
+	return r < 0 ? r : 0;
+}
+
+static sqlite3_stmt *
+take_begin(struct store_sqlite *s, const struct store_take *t)
+{
+	sqlite3_stmt *st =
+	    sql_use(&s->sql, t->ordered ? SQL_TAKE_FIRST : SQL_TAKE);
+
+	sql_u64(st, 1, t->subscription);
+	if (t->ordered)
+		return st;
+	sql_u64(st, 2, s->now_ms);
+	sql_u64(st, 3, t->limit);
+	return st;
+}
+
 /* Reads what is due into the list and the rows, without changing any. */
 static int
 take_read(
     struct store_sqlite *s, struct store_take *t, struct delivery_row *rows)
 {
-	sqlite3_stmt *st = sql_use(&s->sql, SQL_TAKE);
+	sqlite3_stmt *st = take_begin(s, t);
 	struct store_taken **end = &t->taken;
 	size_t bytes = 0;
 	int r;
 
-	sql_u64(st, 1, t->subscription);
-	sql_u64(st, 2, s->now_ms);
-	sql_u64(st, 3, t->limit);
 	while ((r = sql_row(&s->sql, st)) > 0 && bytes < STORE_TAKE_BYTES) {
 		struct delivery_row *row = &rows[t->count];
 
+		if (t->ordered && sql_get(st, 8) > s->now_ms)
+			break;
 		*row = take_row(st, t->subscription);
 		delivery_set_state(
 		    row, MSG_STATE_LEASED, STORE_NEVER, t->session);
@@ -138,7 +166,9 @@ sqlite_take(struct store_sqlite *s, struct store_take *t)
 	r = t->limit > 0 ? take_read(s, t, rows) : 0;
 	for (uint32_t i = 0; r == 0 && i < t->count; i++)
 		r = delivery_save(s, &rows[i], NULL);
-	if (r == 0)
+	if (r == 0 && t->ordered)
+		r = first_due(s, t->subscription, &t->next_due_ms);
+	else if (r == 0)
 		r = sqlite_next_due(
 		    s, t->subscription, MSG_STATE_DUE, &t->next_due_ms);
 	free(rows);

@@ -87,6 +87,10 @@ static const char *const versions[] = {
 	"CREATE TABLE changed ("
 	" id INTEGER PRIMARY KEY, event INTEGER NOT NULL,"
 	" subscription INTEGER NOT NULL);",
+	/* The oldest delivery that waits, for those who get them in order. */
+	"ALTER TABLE endpoints ADD COLUMN ordered INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX deliveries_order ON deliveries"
+	" (subscription, state, event) WHERE due_ms IS NOT NULL;",
 };
 
 #define VERSIONS (sizeof(versions) / sizeof(versions[0]))

@@ -613,6 +613,40 @@ test_suspend_and_resume(void **state)
 	assert_int_equal(t.age_ms, 0);
 }
 
+/* The oldest that waits, or nobody: it may have to wait for its retry. */
+static void
+test_take_ordered(void **state)
+{
+	struct fixture *f = *state;
+	struct store_op op = { .type = STORE_TAKE };
+	struct store_take *t = &op.u.take;
+
+	plan(f, 1, MSG_STATE_LEASED);
+	plan(f, 2, MSG_STATE_DUE);
+	plan(f, 3, MSG_STATE_HELD);
+	(void)outcome(f, 1, 1, 1, MSG_VERDICT_RETRY); /* after 1000 ms */
+	t->subscription = 9;
+	t->session = SESSION;
+	t->limit = 5;
+	t->ordered = true;
+	f->now_ms += 999;
+	apply(f, &op);
+	assert_int_equal(t->count, 0);
+	assert_int_equal(t->next_due_ms, NOW + 1000);
+	f->now_ms += 1;
+	apply(f, &op);
+	assert_int_equal(t->count, 1);
+	assert_true(id_same(t->taken->delivery, id_delivery(custody(1), 9)));
+	assert_int_equal(t->next_due_ms, NOW); /* of 2: it waits for 1 */
+	(void)outcome(f, 1, 2, 2, MSG_VERDICT_DELIVERED);
+	apply(f, &op); /* frees what it took */
+	assert_int_equal(t->count, 1);
+	assert_true(id_same(t->taken->delivery, id_delivery(custody(2), 9)));
+	assert_int_equal(t->next_due_ms, STORE_NEVER);
+	apply(f, &op);
+	assert_int_equal(t->count, 0);
+}
+
 struct loaded {
 	unsigned apps, endpoints, leases;
 	uint64_t next_due_ms, number, last_event, session;
@@ -1283,6 +1317,7 @@ main(void)
 		CASE(test_unknown_delivery),
 		CASE(test_retry_limit),
 		CASE(test_suspend_and_resume),
+		CASE(test_take_ordered),
 		CASE(test_load),
 		CASE(test_one_process),
 		CASE(test_pages),

@@ -394,7 +394,8 @@ add_subscription(
 		.subscription = subscription,
 		.url = slice_text("http://127.0.0.1/hook"),
 		.events = slice_text("*"),
-		.enabled = enabled };
+		.enabled = enabled,
+		.ordered = w->ordered };
 
 	assert_int_equal(msg_pack_record(&e, entries), 0);
 }

@@ -58,6 +58,7 @@ struct world {
 	size_t got_count;
 	bool answer;	  /* deliverers report 200 at once... */
 	uint32_t but_not; /* ...but not for this subscription */
+	bool ordered;	  /* as all subscriptions want it */
 	struct buf page, probe, probed;
 	unsigned pages, probes, probeds, notices;
 	char notice[64];

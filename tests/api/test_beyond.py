@@ -50,6 +50,7 @@ def test_settings_of_a_webhook(stack, receiver):
         "schedule": None,
         "timeout_ms": None,
         "rate": None,
+        "ordered": False,
         "scopes": {},
         "headers": {},
         "http2": False,
@@ -57,7 +58,13 @@ def test_settings_of_a_webhook(stack, receiver):
         "disabled_cause": None,
     }
     assert app.call("GET", path).json()["data"] == default
-    wanted = {"schedule": "1s,2s", "timeout_ms": 500, "rate": 5, "http2": True}
+    wanted = {
+        "schedule": "1s,2s",
+        "timeout_ms": 500,
+        "rate": 5,
+        "ordered": True,
+        "http2": True,
+    }
     scopes = {"consumer_id": ["a", "b"]}
     answer = app.call("PATCH", path, {**wanted, "scopes": scopes})
     assert answer.status_code == 200, answer.text
@@ -67,6 +74,7 @@ def test_settings_of_a_webhook(stack, receiver):
         {"timeout_ms": 1},
         {"timeout_ms": "1s"},
         {"rate": 0},
+        {"ordered": "yes"},
         {"scopes": {"nothing": ["x"]}},
         {"http2": 2},
         {"own_secret": True},

@@ -1,9 +1,12 @@
 """The SDKs that Apideck publishes, unchanged, against the five processes."""
 import concurrent.futures
 import datetime
+import http.server
+import threading
 import time
 
 import pytest
+import requests
 
 from harness.receiver import Receiver
 from harness.stack import SANITIZED, Stack
@@ -44,7 +47,9 @@ def name(driver):
 @pytest.fixture
 def connect(driver):
     """connect(app) or connect(app, key="wrong"): a client by that SDK."""
-    return lambda app, key=None, app_id=None: Sdk(driver, key or app.key, app_id or app.id)
+    return lambda app, key=None, app_id=None, url=None: Sdk(
+        driver, key or app.key, app_id or app.id, url
+    )
 
 
 def body(url, **more):
@@ -236,10 +241,12 @@ CLASSES = {
     "unify": {
         400: "BadRequestResponse", 401: "UnauthorizedResponse",
         402: "PaymentRequiredResponse", 404: "NotFoundResponse",
+        422: "UnprocessableResponse",
     },
     "python": {
         400: "BadRequestResponse", 401: "UnauthorizedResponse",
         402: "PaymentRequiredResponse", 404: "NotFoundResponse",
+        422: "UnprocessableResponse",
     },
     "node": {},
 }
@@ -339,6 +346,44 @@ def test_too_many_requests(world, connect, name):
     assert int(error["retry_after"]) >= 1
     time.sleep(int(error["retry_after"]))
     assert sdk.list()["data"] == []
+
+
+class Keys(http.server.BaseHTTPRequestHandler):
+    """Webhooks are keys: what leads an SDK to the api's routes of these."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_DELETE(self):
+        answer = requests.delete(
+            self.server.api + self.path.replace("/webhooks/", "/keys/"),
+            headers={k: self.headers[k] for k in ("authorization", "x-apideck-app-id")},
+            timeout=30,
+        )
+        self.send_response(answer.status_code)
+        for name in ("Content-Type", "Content-Length", "Request-Id"):
+            self.send_header(name, answer.headers[name])
+        self.end_headers()
+        self.wfile.write(answer.content)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def keys(world):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Keys) as server:
+        server.api = world[0].api_url
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def test_wrong_state(world, connect, name, keys):
+    """422, which no operation of the SDKs meets by itself."""
+    app = world[0].app
+    (key,) = app.call("GET", "/webhook/keys").json()["data"]
+    sdk = connect(app, url=keys)
+    refused(name, lambda: sdk.delete(id=key["id"]), 422, "InvalidStateError")
 
 
 def test_an_enum_that_nobody_knows(world, connect, name):

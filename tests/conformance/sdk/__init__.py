@@ -79,8 +79,9 @@ class Sdk:
     """sdk.create(body=...), sdk.every(limit=200), ...: the operations of the
     drivers, as one client. Returns what the SDK returned, or raises Refused."""
 
-    def __init__(self, driver, key, app):
-        self._driver, self._who = driver, {"key": key, "app": app}
+    def __init__(self, driver, key, app, url=None):
+        """url: instead of the driver's."""
+        self._driver, self._who = driver, {"key": key, "app": app, **({"url": url} if url else {})}
 
     def __getattr__(self, op):
         return lambda **args: self._driver.ask({**self._who, "op": op, "args": args})

@@ -1,10 +1,10 @@
 // Drives @apideck/unify or @apideck/node, as argv[2] says, from the folder
-// argv[3] on the api argv[4]: a line of JSON in, {key, app, op, args}; a line
+// argv[3] on the api argv[4]: a line of JSON in, {key, app, url, op, args}; a line
 // of JSON out, {value} or {error}. What the SDK understood goes out under the names of the wire.
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 
-const [which, folder, url] = process.argv.slice(2);
+const [which, folder, usual] = process.argv.slice(2);
 const require = createRequire(`${folder}/`);
 
 const rename = (value, name) => {
@@ -19,7 +19,7 @@ const dates = (filter) => {
 	return filter;
 };
 
-function unify(apiKey, appId) {
+function unify(apiKey, appId, url) {
 	const { Apideck } = require("@apideck/unify");
 	const sdk = new Apideck({ serverURL: url, apiKey, appId, retryConfig: { strategy: "none" } });
 	const { webhooks, eventLogs } = sdk.webhook;
@@ -45,7 +45,7 @@ function unify(apiKey, appId) {
 	};
 }
 
-function node(apiKey, appId) {
+function node(apiKey, appId, url) {
 	const { Apideck } = require("@apideck/node");
 	const { webhook } = new Apideck({ basePath: url, apiKey, appId });
 	// This SDK has no iterator: its users follow the cursors.
@@ -86,10 +86,10 @@ async function explain(e) {
 
 const make = which === "unify" ? unify : node;
 for await (const line of createInterface({ input: process.stdin })) {
-	const { key, app, op, args } = JSON.parse(line);
+	const { key, app, url = usual, op, args } = JSON.parse(line);
 	let answer;
 	try {
-		answer = { value: rename(await make(key, app)[op](args ?? {}), which === "unify" ? snake : (k) => k) };
+		answer = { value: rename(await make(key, app, url)[op](args ?? {}), which === "unify" ? snake : (k) => k) };
 	} catch (e) {
 		answer = { error: await explain(e) };
 	}

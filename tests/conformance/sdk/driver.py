@@ -1,4 +1,4 @@
-"""Drives apideck-unify: a line of JSON in, {key, app, op, args}; a line of JSON
+"""Drives apideck-unify: a line of JSON in, {key, app, url, op, args}; a line of JSON
 out, {value} or {error}. Its folder is in PYTHONPATH."""
 import json
 import sys
@@ -31,9 +31,9 @@ def lists(args):
     return args
 
 
-def make(key, app):
+def make(key, app, url):
     sdk = Apideck(
-        server_url=sys.argv[1], api_key=key, app_id=app, consumer_id="", retry_config=None
+        server_url=url or sys.argv[1], api_key=key, app_id=app, consumer_id="", retry_config=None
     )
     hooks, logs = sdk.webhook.webhooks, sdk.webhook.event_logs
     return {
@@ -56,7 +56,7 @@ def main():
     clients = {}
     for line in sys.stdin:
         asked = json.loads(line)
-        who = (asked["key"], asked["app"])
+        who = (asked["key"], asked["app"], asked.get("url"))
         ops = clients.setdefault(who, None) or make(*who)
         clients[who] = ops
         try:

@@ -125,7 +125,7 @@ on_lifted(struct job *job)
 	if (shift->over || more)
 		endpoint_set_over(&l->endpoints, e, true);
 	if (more)
-		endpoints_lift(&l->endpoints, e->app, l->month);
+		endpoints_lift(&l->endpoints, e->app, quota_month(l));
 	if (shift->hold && shift->changed > 0)
 		e->held = true;
 	endpoint_job_end(j, shift->next_due_ms);

@@ -89,7 +89,8 @@ struct logger {
 	uint64_t alarm_ms;
 	int timer;
 	struct probes probes;
-	uint32_t month;	  /* of UTC: 202611 */
+	uint32_t month;		/* see quota_month() */
+	uint64_t month_ends_ms; /* it is right until then */
 	unsigned lifting; /* LIFTs with the writer */
 	struct replays replays;
 	struct logger_counts counts;
@@ -154,7 +155,9 @@ void dispatch_run(struct logger *l);
 /* Held deliveries of an endpoint that may be sent to become due. */
 void dispatch_resume(struct logger *l, struct endpoint *e);
 
-/* quota.c: something changed about the application's quota or usage. */
+/* quota.c: the month of UTC that it is, 202611; never back. */
+uint32_t quota_month(struct logger *l);
+/* Something changed about the application's quota or usage. */
 void quota_look(struct logger *l, struct app *a);
 /* Each second, and at the start: the month may have turned. */
 void quota_tick(struct logger *l);

@@ -55,7 +55,7 @@ notice_app(struct logger *l, struct app *a)
 	};
 	uint64_t now = loop_now_ms(l->loop);
 
-	if (a->limited || !app_used_up(a, l->month))
+	if (a->limited || !app_used_up(a, quota_month(l)))
 		return;
 	if (a->notice_number == a->number &&
 	    now < a->notice_ms + LOGGER_NOTICE_MS)

@@ -175,7 +175,7 @@ choose(struct plan_job *j, struct endpoint *e)
 		return fleet_choose(&l->fleet, false, &room);
 	/* The store will hold it, unless it was there before. */
 	if ((j->msg.flags & MSG_FLAG_FREE) == 0 &&
-	    app_used_up(e->app, l->month))
+	    app_used_up(e->app, quota_month(l)))
 		return NULL;
 	return endpoint_sends(e) ? dispatch_fresh(l, e) : NULL;
 }

@@ -78,6 +78,7 @@ deliver_send(struct logger *l, const struct msg *event,
 	if (r < 0)
 		log_debug("deliver error=%d leases=%zu", r, count);
 	for (size_t i = 0; i < count; i++) {
+		items[i].lease->sent_ms = loop_now_ms(l->loop);
 		if (lost || r < 0)
 			lease_give_back(l, items[i].lease, lost);
 		else

@@ -51,6 +51,7 @@ struct lease {
 	struct endpoint *endpoint;
 	struct deliverer *deliverer; /* NULL: the session is not here */
 	uint64_t began_ms;	     /* loop time */
+	uint64_t sent_ms;	     /* loop time, too; 0: not by us */
 	uint64_t ends_ms;
 	bool pending;  /* reserved: not sent yet */
 	bool troubled; /* counted so */

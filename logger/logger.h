@@ -91,7 +91,7 @@ struct logger {
 	struct probes probes;
 	uint32_t month;		/* see quota_month() */
 	uint64_t month_ends_ms; /* it is right until then */
-	unsigned lifting; /* LIFTs with the writer */
+	unsigned lifting;	/* LIFTs with the writer */
 	struct replays replays;
 	struct logger_counts counts;
 	struct buf packed; /* of the message being sent */

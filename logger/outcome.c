@@ -12,6 +12,7 @@ struct outcome_job {
 	struct logger *logger;
 	struct peer *from;
 	uint64_t seq;
+	uint64_t waited_ms;  /* at the deliverer, before it began */
 	const char *garbage; /* why it makes no sense, or NULL */
 	uint8_t bytes[];
 };
@@ -31,13 +32,15 @@ on_hold(struct logger *l, struct endpoint *e, const struct store_outcome *o)
 
 /* What the attempt says about its endpoint. */
 static void
-judge_endpoint(
-    struct logger *l, struct endpoint *e, const struct store_outcome *o)
+judge_endpoint(const struct outcome_job *j, struct endpoint *e)
 {
+	const struct store_outcome *o = &j->job.op.u.outcome;
+	struct logger *l = j->logger;
+
 	if (o->verdict == MSG_VERDICT_DELIVERED) {
 		l->counts.delivered++;
 		e->success_ms = logger_now(l);
-		window_success(&e->window, o->duration_ms);
+		window_success(&e->window, o->duration_ms, j->waited_ms);
 	} else if (o->current && o->verdict != MSG_VERDICT_NONE) {
 		l->counts.failed_attempts++;
 		window_failure(&e->window);
@@ -58,7 +61,7 @@ settle(struct outcome_job *j)
 
 	/* Before the window moves: what was out by the old one. */
 	if (e != NULL && j->job.op.result == 0)
-		judge_endpoint(l, e, o);
+		judge_endpoint(j, e);
 	if (lease != NULL && lease->event != 0 && lease->token == o->token)
 		lease_end(l, lease);
 	else if (e != NULL)
@@ -115,6 +118,7 @@ fill(struct outcome_job *j, const struct msg *m, struct id delivery)
 	const struct endpoint *e =
 	    endpoints_find(&l->endpoints, id_subscription(delivery));
 	uint64_t now = logger_now(l);
+	int64_t waited_ms = 0;
 
 	*o = (struct store_outcome){
 		.delivery = delivery,
@@ -133,6 +137,11 @@ fill(struct outcome_job *j, const struct msg *m, struct id delivery)
 		o->judge = endpoint_judge(e);
 	if (lease != NULL && lease->once)
 		o->judge.failed_enough = UINT32_MAX;
+	if (lease != NULL && lease->sent_ms != 0)
+		waited_ms = (int64_t)(loop_now_ms(l->loop) - lease->sent_ms -
+				      m->started_ms);
+	if (waited_ms > 0) /* measured in two processes */
+		j->waited_ms = (uint64_t)waited_ms;
 	if (j->garbage == NULL)
 		return;
 	/* Kept as an attempt all the same, as one that got no answer. */

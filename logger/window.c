@@ -10,11 +10,13 @@ window_init(struct window *w)
 }
 
 void
-window_success(struct window *w, uint64_t took_ms)
+window_success(struct window *w, uint64_t took_ms, uint64_t waited_ms)
 {
 	w->failures = 0;
 	w->troubled = took_ms > WINDOW_SLOW_MS;
-	if (w->size < WINDOW_MAX)
+	if (waited_ms > WINDOW_WAITED_MS && w->size > WINDOW_BUSY)
+		w->size--;
+	else if (waited_ms <= WINDOW_WAITED_MS && w->size < WINDOW_MAX)
 		w->size++;
 }
 

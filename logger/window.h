@@ -1,8 +1,9 @@
 /*
  * How much may be out at one endpoint: a window of leases that grows by one
  * with each success and is halved by a failure, a breaker that leaves one
- * attempt at a time while nothing succeeds, and the subscription's rate.
- * Pure; embedded by value.
+ * attempt at a time while nothing succeeds, and the subscription's rate. A
+ * window that only makes leases wait at the deliverer gets smaller: they would
+ * stand in the way of every other endpoint's. Pure; embedded by value.
  */
 #ifndef SLUICE_LOGGER_WINDOW_H
 #define SLUICE_LOGGER_WINDOW_H
@@ -15,6 +16,8 @@
 #define WINDOW_MAX 1024
 #define WINDOW_BREAKER_FAILURES 8 /* in a row open the breaker */
 #define WINDOW_SLOW_MS 5000	  /* an attempt longer than this is trouble */
+#define WINDOW_WAITED_MS 10	  /* at the deliverer: that is enough */
+#define WINDOW_BUSY 128		  /* what keeps a deliverer's thread busy */
 
 struct window {
 	uint32_t size;
@@ -24,7 +27,8 @@ struct window {
 };
 
 void window_init(struct window *w);
-void window_success(struct window *w, uint64_t took_ms);
+/* waited_ms: from being sent to the deliverer to the attempt's start. */
+void window_success(struct window *w, uint64_t took_ms, uint64_t waited_ms);
 void window_failure(struct window *w);
 bool window_open(const struct window *w); /* the breaker is open */
 /* More leases that may go out now. */

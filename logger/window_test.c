@@ -16,13 +16,33 @@ test_size(void **state)
 	assert_int_equal(window_room(&w, 0), WINDOW_FIRST);
 	assert_int_equal(window_room(&w, WINDOW_FIRST), 0);
 	assert_int_equal(window_room(&w, WINDOW_FIRST + 5), 0);
-	window_success(&w, 10);
+	window_success(&w, 10, 0);
 	assert_int_equal(window_room(&w, 0), WINDOW_FIRST + 1);
 	for (int i = 0; i < 2 * WINDOW_MAX; i++)
-		window_success(&w, 10);
+		window_success(&w, 10, 0);
 	assert_int_equal(window_room(&w, 0), WINDOW_MAX);
 	window_failure(&w);
 	assert_int_equal(window_room(&w, 0), WINDOW_MAX / 2);
+}
+
+/* As long as it only makes them wait, but never to less than is carried. */
+static void
+test_waiting(void **state)
+{
+	struct window w;
+
+	(void)state;
+	window_init(&w);
+	window_success(&w, 10, WINDOW_WAITED_MS + 1);
+	assert_int_equal(window_room(&w, 0), WINDOW_FIRST);
+	for (int i = 0; i < 2 * WINDOW_MAX; i++)
+		window_success(&w, 10, WINDOW_WAITED_MS);
+	assert_int_equal(window_room(&w, 0), WINDOW_MAX);
+	window_success(&w, 10, WINDOW_WAITED_MS + 1);
+	assert_int_equal(window_room(&w, 0), WINDOW_MAX - 1);
+	for (int i = 0; i < 2 * WINDOW_MAX; i++)
+		window_success(&w, 10, 1000);
+	assert_int_equal(window_room(&w, 0), WINDOW_BUSY);
 }
 
 static void
@@ -40,7 +60,7 @@ test_breaker(void **state)
 	assert_true(window_open(&w));
 	assert_int_equal(window_room(&w, 0), 1);
 	assert_int_equal(window_room(&w, 1), 0);
-	window_success(&w, 10);
+	window_success(&w, 10, 0);
 	assert_false(window_open(&w));
 	assert_int_equal(window_room(&w, 0), WINDOW_MIN + 1);
 }
@@ -55,9 +75,9 @@ test_trouble(void **state)
 	assert_false(w.troubled);
 	window_failure(&w);
 	assert_true(w.troubled);
-	window_success(&w, 10);
+	window_success(&w, 10, 0);
 	assert_false(w.troubled);
-	window_success(&w, WINDOW_SLOW_MS + 1);
+	window_success(&w, WINDOW_SLOW_MS + 1, 0);
 	assert_true(w.troubled);
 }
 
@@ -84,6 +104,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_size),
+		cmocka_unit_test(test_waiting),
 		cmocka_unit_test(test_breaker),
 		cmocka_unit_test(test_trouble),
 		cmocka_unit_test(test_rate),

@@ -16,10 +16,12 @@
 #include "common/config.h"
 #include "common/http_refusal.h"
 #include "common/log.h"
+#include "common/tcp_state.h"
 
 #define POOL_BYTES 8192 /* larger pools cost a memset per request */
 #define REAP_MS 1000	/* how exact the deadlines are */
 #define IDLE_MS 75000	/* a connection without a request is closed */
+#define LOOK_TURNS 4	/* of the reaper, until it looks again at one */
 /* So many timeouts may taking an answer take. */
 #define ANSWER_FACTOR 4
 #define DISCARD_FACTOR                                       \
@@ -35,6 +37,9 @@ struct conn {
 	struct conn *prev, *next;
 	int fd;
 	uint64_t since_ms; /* of waiting for a request to arrive whole */
+	uint64_t received; /* bytes, when its last request was over */
+	bool counted;	   /* received is known */
+	bool partial;	   /* of a request line, a part has arrived */
 	bool started;	   /* a request line has arrived */
 	bool waiting;	   /* handed over: the deadline is not the client's */
 	bool answered;	   /* since then it is the client's to take it */
@@ -56,6 +61,7 @@ struct http {
 	bool progress; /* this MHD_run moved something: there may be more */
 	uint64_t open;
 	struct conn *conns;
+	uint64_t turn; /* of the reaper */
 	struct id_maker ids;
 	char address[ADDRESS_TEXT];
 };
@@ -97,6 +103,7 @@ conn_open(struct http *h, struct MHD_Connection *mhd, void **context)
 		return;
 	c->fd = info == NULL ? -1 : info->connect_fd;
 	c->since_ms = loop_now_ms(h->loop);
+	c->counted = true; /* none */
 	c->next = h->conns;
 	if (c->next != NULL)
 		c->next->prev = c;
@@ -141,23 +148,59 @@ limit_ms(const struct http *h, const struct conn *c)
 {
 	if (c->answered)
 		return ANSWER_FACTOR * h->config.timeout_ms;
-	return c->started ? h->config.timeout_ms : IDLE_MS;
+	return c->started || c->partial ? h->config.timeout_ms : IDLE_MS;
+}
+
+/*
+ * libmicrohttpd tells of a request when its first line is whole. Has a part of
+ * one come, its deadline begins; will no more come, it is over. Of a connection
+ * that was used before, what came together with the request before counts as
+ * part of that.
+ */
+static bool
+look(struct http *h, struct conn *c)
+{
+	bool half_closed = false;
+	uint64_t received = 0;
+
+	if (tcp_state(c->fd, &received, &half_closed) < 0)
+		return true;
+	if (!c->counted) {
+		c->received = received;
+		c->counted = true;
+	}
+	if (!c->partial && received > c->received) {
+		c->partial = true;
+		c->since_ms = loop_now_ms(h->loop);
+	}
+	return !half_closed;
+}
+
+static bool
+is_over(struct http *h, struct conn *c, uint64_t turn)
+{
+	if (c->waiting || c->reaped)
+		return false;
+	/* Some at each turn: a look is a call into the kernel. */
+	if (!c->started && !c->answered &&
+	    (turn + (uint64_t)c->fd) % LOOK_TURNS == 0 && !look(h, c))
+		return true;
+	return loop_now_ms(h->loop) > c->since_ms + limit_ms(h, c);
 }
 
 static void
 on_reaper(void *arg)
 {
 	struct http *h = arg;
-	uint64_t now = loop_now_ms(h->loop);
 
 	if (h->conns == NULL)
 		return;
+	h->turn++;
 	for (struct conn *c = h->conns; c != NULL; c = c->next) {
-		if (c->waiting || c->reaped ||
-		    now <= c->since_ms + limit_ms(h, c))
+		if (!is_over(h, c, h->turn))
 			continue;
 		c->reaped = true;
-		if (c->started && !c->answered)
+		if ((c->started || c->partial) && !c->answered)
 			/* libmicrohttpd cannot answer before a request is
 			 * whole. Nothing else was sent yet. */
 			http_refusal_send(c->fd, HTTP_E_TIMEOUT,
@@ -205,7 +248,8 @@ on_request_line(void *cls, const char *uri, struct MHD_Connection *mhd)
 	buf_init(&r->body, h->config.max_body);
 	if (r->conn != NULL) {
 		r->conn->started = true;
-		r->conn->since_ms = loop_now_ms(h->loop);
+		if (!r->conn->partial)
+			r->conn->since_ms = loop_now_ms(h->loop);
 	}
 	return r;
 }
@@ -224,7 +268,8 @@ on_request_end(void *cls, struct MHD_Connection *mhd, void **context,
 		return;
 	if (r->conn != NULL) {
 		r->conn->started = r->conn->waiting = false;
-		r->conn->answered = false;
+		r->conn->answered = r->conn->partial = false;
+		r->conn->counted = false;
 		r->conn->since_ms = loop_now_ms(h->loop);
 	}
 	if (r->handed_over && !r->answered) {

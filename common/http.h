@@ -9,9 +9,10 @@
  * What the layer answers itself, in the error shape of http_error.h: what is
  * no HTTP, or has a NUL in its path or query 400, headers over the pool 431, a
  * body over max_body 413, a request that has not arrived whole after timeout_ms
- * 408, more connections than the limit, or an answer not taken within four
- * times timeout_ms: closed. Every answer carries a Request-Id header and a
- * content type.
+ * (from its first line's end, or some seconds after its first byte) 408, more
+ * connections than the limit, or an answer not taken within four times
+ * timeout_ms: closed. Every answer carries a Request-Id header and a content
+ * type.
  *
  * A request is valid from the handler's call to its reply, and after that no
  * more; if the client goes away before, on_gone is called instead and the

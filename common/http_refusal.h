@@ -7,6 +7,11 @@
  * defines that name, and what comes through it is libmicrohttpd's. We ourselves
  * call what http_refusal_real() says, which is the real one.
  *
+ * One case stays without an answer: a first line without a single blank
+ * ("NONSENSE"). libmicrohttpd shuts the socket down for writing right where it
+ * has failed to read the line, with no answer of its own and no call to us
+ * before; RFC 9112 (3) allows it to close.
+ *
  * They are written to the socket at once, and the connection is closed:
  * libmicrohttpd 0.9.75 sends the head of some of its own answers twice. Where
  * the library is bound otherwise its own answers stay as they are, and nothing

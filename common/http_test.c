@@ -668,7 +668,10 @@ large_headers(void **state)
 
 /* ---- too slow --------------------------------------------------------- */
 
-/* Three that never come to an end: in the headers, the body, a chunk. */
+#define DRIPS 5
+
+/* Some that never come to an end: in the headers, the body, a chunk, the first
+ * line, and in that on a connection that had a request before. */
 static void
 script_slow_drip(struct client *c)
 {
@@ -676,16 +679,21 @@ script_slow_drip(struct client *c)
 		"POST /a HTTP/1.1\r\nHost: h\r\nX-Drip: ",
 		"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n",
 		POST_A "Transfer-Encoding: chunked\r\n\r\n100\r\n",
+		"POST /a",
 	};
 	uint64_t start = clock_mono_ms();
-	int fd[3], left = 3;
+	int fd[DRIPS], left = DRIPS;
 
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < DRIPS; i++) {
 		fd[i] = dial(c);
-		say_text(fd[i], starts[i]);
+		if (i == DRIPS - 1) {
+			say_text(fd[i], ECHO_HI);
+			expect(c, fd[i], 200, ECHOED_HI);
+		}
+		say_text(fd[i], starts[i < 4 ? i : 3]);
 	}
 	while (left > 0 && clock_mono_ms() - start < 1000 * PATIENCE_S) {
-		for (int i = 0; i < 3; i++) {
+		for (int i = 0; i < DRIPS; i++) {
 			struct pollfd pfd = { fd[i], POLLIN, 0 };
 
 			if (fd[i] < 0)

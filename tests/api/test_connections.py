@@ -1,7 +1,11 @@
 """Connections: their life, their events, and what their URLs are worth."""
+import concurrent.futures
 import contextlib
+import itertools
 import json
 import os
+import random
+import threading
 
 import pytest
 import requests
@@ -18,6 +22,7 @@ FIELDS = {
     "execution_attempt",
     "occurred_at",
 }
+KILLS = 6
 HUBSPOT = [{"subscriptionType": "contact.creation", "objectId": 7, "portalId": 1}]
 
 
@@ -186,6 +191,65 @@ def test_connections_event_survives_the_api_and_comes_once(stack, receiver, poin
     got = receiver.wait_for(2)
     assert sorted(d.payload["entity"]["consumer_id"] for d in got) == ["c-1", "c-2"]
     assert receiver.count() == 2
+
+
+def test_connections_events_come_once_whenever_the_api_is_killed(stack, receiver):
+    """Kills that nothing is timed by, under a client that goes on creating."""
+    app, dice, never = stack.app, random.Random(KILLS), threading.Event()
+    app.subscribe(receiver.url + "/vault", unified_api="vault")
+
+    def followed():
+        return stack["api"].metric("sluice_api_sessions") == 3
+
+    def kill():
+        for _ in range(KILLS):
+            wait_until(followed, 20, "followers")
+            never.wait(dice.random() * 0.1)
+            stack.restart("api")
+        wait_until(followed, 20, "followers")
+
+    answered = set()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        killing = pool.submit(kill)
+        for i in itertools.count():
+            if killing.done():
+                break
+            body = {"consumer_id": f"c-{i}", "unified_api": "crm", "service_id": "hubspot"}
+            with contextlib.suppress(requests.RequestException):
+                if app.call("POST", "/webhook/connections", body).status_code == 201:
+                    answered.add(f"c-{i}")
+        killing.result()
+    app.connect(consumer_id="last")
+
+    listed, cursor = set(), ""
+    while cursor is not None:
+        page = app.call("GET", f"/webhook/connections?limit=200&cursor={cursor}").json()
+        listed |= {c["consumer_id"] for c in page["data"]}
+        cursor = page["meta"]["cursors"]["next"]
+    assert answered <= listed and answered
+
+    def told():
+        """Whoever is there was told of, and of whoever is not, that too."""
+        by = {}
+        for d in receiver.deliveries():
+            by.setdefault(d.payload["entity"]["consumer_id"], []).append(
+                (d.event_type.rsplit(".", 1)[1], d.payload["event_id"])
+            )
+        return by if listed <= by.keys() else None
+
+    by = wait_until(told, 20, "an event of each")
+    wait_until(
+        lambda: all(r["success"] for r in app.logs()) and len(app.logs()) == receiver.count(),
+        20, "all deliveries",
+    )
+    by = told()
+    ids = [name for events in by.values() for _, name in events]
+    assert len(ids) == len(set(ids))
+    for consumer, events in by.items():
+        kinds = sorted(kind for kind, _ in events)
+        # One that could not be confirmed is taken back, and says so.
+        assert kinds == (["created"] if consumer in listed else ["created", "deleted"])
+    print(f"{KILLS} kills, {len(listed)} connections, {len(ids)} events")
 
 
 def test_connections_events_wait_while_no_router_is_there(stack, receiver):

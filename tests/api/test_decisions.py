@@ -604,6 +604,19 @@ def test_decision_cursors_current_is_always_a_cursor_and_links_keep_limit_and_fi
     assert isinstance(empty["links"]["current"], str)
 
 
+def test_decision_cursors_of_logs_stay_right_while_new_logs_arrive(app, rows):
+    page = app.call("GET", "/webhook/logs?limit=2").json()
+    seen = [r["id"] for r in page["data"]]
+    while page["links"]["next"]:
+        accepted(app.publish([LEAD, LEAD]))
+        settled(app, len(rows) + len(seen))
+        page = app.session.get(page["links"]["next"], timeout=9).json()
+        seen += [r["id"] for r in page["data"]]
+    assert seen == [r["id"] for r in rows]
+    newest = app.call("GET", "/webhook/logs?limit=200").json()["data"]
+    assert [r["id"] for r in newest][-5:] == seen and len(newest) == 9
+
+
 def test_decision_cursors_total_count_on_webhooks_only(app, hook, rows):
     app.subscribe(hook["delivery_url"])
     page = app.call("GET", "/webhook/webhooks?limit=1").json()

@@ -3,7 +3,8 @@
 
     demo.py free HOST:PORT               prints HOST:PORT, a free port for 0;
                                          status 1 and the reason when taken
-    demo.py receiver PORT_FILE KEY_FILE  a subscriber that prints what it gets
+    demo.py receiver PORT_FILE KEY_FILE [HOST]
+                                         a subscriber that prints what it gets
     demo.py show RECEIVER_URL LOG ENV    makes connection and subscription,
                                          sends a call, waits for the delivery,
                                          writes ENV
@@ -84,10 +85,10 @@ class Receiver(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def receiver(port_file, key_file):
+def receiver(port_file, key_file, host="127.0.0.1"):
     with open(key_file, encoding="ascii") as f:
         Receiver.key = f.read().strip().encode()
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    server = http.server.ThreadingHTTPServer((host, 0), Receiver)
     server.daemon_threads = True
     with open(port_file + ".new", "w", encoding="ascii") as f:
         print(server.server_address[1], file=f)
@@ -227,12 +228,12 @@ def show(receiver_url, log, env):
 
 
 def main():
-    verbs = {"free": (free, 1), "receiver": (receiver, 2), "show": (show, 3)}
+    verbs = {"free": (free, (1,)), "receiver": (receiver, (2, 3)), "show": (show, (3,))}
     if len(sys.argv) < 2 or sys.argv[1] not in verbs:
         fail("usage: demo.py free|receiver|show ...")
-    verb, count = verbs[sys.argv[1]]
-    if len(sys.argv) != 2 + count:
-        fail(f"{sys.argv[1]} takes {count} arguments")
+    verb, counts = verbs[sys.argv[1]]
+    if len(sys.argv) - 2 not in counts:
+        fail(f"{sys.argv[1]} takes {' or '.join(map(str, counts))} arguments")
     verb(*sys.argv[2:])
 
 

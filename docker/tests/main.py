@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 
+from cost import cost
 from disks import disks
 from engine import DOCKER, NETWORK, WORK, compose, docker, logs, run, say
 from gateway import gateway
@@ -77,6 +78,7 @@ def one_stack(client, receiver):
     gateway(client)
     stack.refused_logger()
     stack.curve()
+    cost(client, receiver)
     stack.chaos(client, receiver)
     stack.adopted(client, receiver)
     roll(client, receiver)

@@ -137,7 +137,17 @@ raw_headers(struct api *api, const struct msg *row, const char *id)
 }
 
 static json_t *
-raw_attempt(const struct msg *row, const struct msg *attempt, json_t *headers)
+raw_body(const struct msg *row, const struct msg *attempt, size_t *room)
+{
+	if (row->body.len > *room)
+		return json_null();
+	*room -= row->body.len;
+	return log_row_body(row, attempt->attempt);
+}
+
+static json_t *
+raw_attempt(const struct msg *row, const struct msg *attempt, json_t *headers,
+    size_t *room)
 {
 	json_t *response = json_pack("{s:I,s:o}", "status_code",
 	    (json_int_t)attempt->status, "body", call_text(attempt->response));
@@ -147,11 +157,11 @@ raw_attempt(const struct msg *row, const struct msg *attempt, json_t *headers)
 	    "execution_attempt", (json_int_t)attempt->attempt, "timestamp",
 	    call_time(attempt->at_ms), "request", "method", "POST", "url",
 	    call_text(row->url), "headers", headers, "body",
-	    log_row_body(row, attempt->attempt), "response", response);
+	    raw_body(row, attempt, room), "response", response);
 }
 
 json_t *
-log_row_raw(struct api *api, const struct msg *row)
+log_row_raw(struct api *api, const struct msg *row, size_t *room)
 {
 	struct msg_list list = row->attempts;
 	json_t *array = json_array(), *headers;
@@ -164,7 +174,7 @@ log_row_raw(struct api *api, const struct msg *row)
 	headers = raw_headers(api, row, text);
 	while (msg_next(&list, MSG_ATTEMPT, &attempt))
 		(void)json_array_append_new(
-		    array, raw_attempt(row, &attempt, headers));
+		    array, raw_attempt(row, &attempt, headers, room));
 	json_decref(headers);
 	return json_pack("{s:s,s:o}", "id", text, "attempts", array);
 }

@@ -8,6 +8,7 @@ static json_t *
 show(struct call *c, struct msg_list rows)
 {
 	json_t *data = json_array(), *raw = NULL;
+	size_t room = LOG_ROW_RAW_BYTES;
 	struct msg row;
 
 	if (call_wants_raw(c))
@@ -17,7 +18,7 @@ show(struct call *c, struct msg_list rows)
 		    data, log_row_show(c->api, c->app.id, &row));
 		if (raw != NULL)
 			(void)json_array_append_new(
-			    raw, log_row_raw(c->api, &row));
+			    raw, log_row_raw(c->api, &row, &room));
 	}
 	if (raw != NULL)
 		c->raw = json_pack("{s:o}", "logs", raw);

@@ -593,6 +593,23 @@ def test_logs(alone, logger):
     )
 
 
+def test_raw_of_a_large_log_is_bounded(alone, logger):
+    """A body of the largest size, and as many attempts as a row may have."""
+    custody = uuid.uuid4().bytes[:12] + bytes(4)
+    body = b'{"payload":{"a":"' + b'\\"' * (600 << 10) + b'","execution_attempt":}}'
+    attempts = [
+        {"attempt": i + 1, "status": 500, "verdict": 2, "at_ms": 1700000001000}
+        for i in range(256)
+    ]
+    logger.pages = [{"rows": [row(custody, body=body, hole=len(body) - 2, attempts=attempts)]}]
+    answer = alone.app.call("GET", "/webhook/logs?raw=true")
+    assert answer.status_code == 200
+    raw = answer.json()["_raw"]["logs"][0]["attempts"]
+    shown = [a["request"]["body"] for a in raw]
+    assert len(shown) == 256 and shown[-1] is None
+    assert shown[0] == body[:-2].decode() + "1}}" and len(answer.content) < 64 << 20
+
+
 def test_silent_logger(alone, logger):
     began = time.monotonic()
     answer = alone.app.call("GET", "/webhook/logs")

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,7 +30,7 @@
 #define ROWS_MAX 20000
 #define SUBSCRIPTIONS_MAX 60
 
-static uint64_t seed = 88172645463325252u;
+static _Thread_local uint64_t seed = 88172645463325252u;
 
 static uint32_t
 any(uint32_t below)
@@ -720,6 +721,72 @@ test_cursors_meanwhile(void **state)
 	buf_done(&out);
 }
 
+static void *
+keep_busy(void *arg)
+{
+	struct fixture *f = arg;
+
+	seed = 1234567;
+	traffic(f, 1500);
+	return NULL;
+}
+
+/* While the writer and the index are at work: what was there is found, in its
+ * order, whatever comes in between. */
+static void
+test_at_the_same_time(void **state)
+{
+	struct fixture *f = *state;
+	pthread_t writer;
+	struct buf out;
+
+	traffic(f, 500);
+	read_rows(f);
+	buf_init(&out, LIMIT_MESSAGE_BYTES);
+	assert_int_equal(pthread_create(&writer, NULL, keep_busy, f), 0);
+	for (unsigned i = 0; i < 40; i++) {
+		struct msg q = { .type = MSG_QUERY,
+			.query = 1,
+			.what = MSG_QUERY_LOGS,
+			.app = 1 + i % 3,
+			.limit = 50 };
+		struct msg page, row;
+		uint8_t cursor[16];
+		uint32_t at = 0;
+
+		if (i % 2)
+			q.event_type = slice_text(ANY(types));
+		if (i % 4 > 1)
+			q.entity_type = slice_text(ANY(entities));
+		do {
+			struct msg_list list;
+
+			ask(f, &q, &out, &page);
+			for (list = page.rows;
+			     msg_next(&list, MSG_ROW, &row);) {
+				while (
+				    at < row_count && !matches(&rows[at], &q))
+					at++;
+				if (at < row_count &&
+				    row.planned_ms == rows[at].planned_ms &&
+				    row.subscription == rows[at].subscription)
+					at++;
+			}
+			if (page.cursor.len > 0) {
+				memcpy(
+				    cursor, page.cursor.data, page.cursor.len);
+				q.cursor =
+				    (struct slice){ cursor, page.cursor.len };
+			}
+		} while (page.cursor.len > 0);
+		for (; at < row_count; at++)
+			assert_false(matches(&rows[at], &q));
+	}
+	assert_int_equal(pthread_join(writer, NULL), 0);
+	buf_done(&out);
+	compare_all(f);
+}
+
 /* ---- what may become of the file ---------------------------------------- */
 
 static void
@@ -929,6 +996,7 @@ main(void)
 		CASE(test_late_deliveries),
 		CASE(test_retention),
 		CASE(test_cursors_meanwhile),
+		CASE(test_at_the_same_time),
 		CASE(test_missing_or_broken),
 		CASE(test_broken_inside),
 		CASE(test_restored_store),

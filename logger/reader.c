@@ -7,16 +7,25 @@
 
 #include "common/log.h"
 
+enum lane_name { LANE_PAGES, LANE_SHORT, LANE_MAX };
+
+/* A thread with what it reads through. */
+struct lane {
+	struct reader *reader;
+	struct store_reader *store;
+	pthread_t thread;
+	bool started;
+	struct mailbox in;
+	struct mail stop;
+};
+
 struct reader {
 	struct loop *loop;
 	loop_fn *after;
 	void *arg;
-	struct store_reader *store;
-	pthread_t thread;
-	bool started;
+	struct lane lanes[LANE_MAX];
 	_Atomic bool stopping;
-	struct mailbox in, out;
-	struct mail stop;
+	struct mailbox out;
 };
 
 static const char *
@@ -33,10 +42,10 @@ error_text(int r)
 }
 
 static void
-answer(struct reader *r, struct question *q)
+answer(struct lane *l, struct question *q)
 {
 	struct msg page = { .type = MSG_PAGE, .query = q->query.query };
-	int result = store_page(r->store, &q->query, &q->page);
+	int result = store_page(l->store, &q->query, &q->page);
 
 	if (result < 0) {
 		page.error = slice_text(error_text(result));
@@ -47,26 +56,26 @@ answer(struct reader *r, struct question *q)
 }
 
 static void *
-reader_run(void *arg)
+lane_run(void *arg)
 {
-	struct reader *r = arg;
+	struct lane *l = arg;
 	bool stop = false;
 
 	while (!stop) {
-		struct mail *mail = mailbox_wait(&r->in, -1);
+		struct mail *mail = mailbox_wait(&l->in, -1);
 
 		while (mail != NULL) {
 			struct mail *next = mail->next;
 			struct question *q = (struct question *)mail;
 
-			if (mail == &r->stop) {
+			if (mail == &l->stop) {
 				stop = true;
 			} else {
-				if (atomic_load(&r->stopping))
+				if (atomic_load(&l->reader->stopping))
 					q->result = -ECANCELED;
 				else
-					answer(r, q);
-				mailbox_post(&r->out, mail);
+					answer(l, q);
+				mailbox_post(&l->reader->out, mail);
 			}
 			mail = next;
 		}
@@ -91,6 +100,31 @@ on_done(void *arg)
 		r->after(r->arg);
 }
 
+static int
+lane_open(struct lane *l, struct store *store)
+{
+	int r = mailbox_init(&l->in);
+
+	if (r == 0)
+		r = store_reader_open(store, &l->store);
+	if (r == 0) {
+		r = -pthread_create(&l->thread, NULL, lane_run, l);
+		l->started = r == 0;
+	}
+	return r;
+}
+
+static void
+lane_close(struct lane *l)
+{
+	if (l->started) {
+		mailbox_post(&l->in, &l->stop);
+		pthread_join(l->thread, NULL);
+	}
+	store_reader_close(l->store);
+	mailbox_done(&l->in);
+}
+
 int
 reader_new(struct loop *loop, struct store *store, loop_fn *after, void *arg,
     struct reader **ret)
@@ -103,19 +137,16 @@ reader_new(struct loop *loop, struct store *store, loop_fn *after, void *arg,
 	r->loop = loop;
 	r->after = after;
 	r->arg = arg;
-	r->in.fd = -1;
 	r->out.fd = -1;
-	result = mailbox_init(&r->in);
-	if (result == 0)
-		result = mailbox_init(&r->out);
-	if (result == 0)
-		result = store_reader_open(store, &r->store);
+	for (unsigned i = 0; i < LANE_MAX; i++) {
+		r->lanes[i].reader = r;
+		r->lanes[i].in.fd = -1;
+	}
+	result = mailbox_init(&r->out);
 	if (result == 0)
 		result = loop_add_fd(loop, mailbox_fd(&r->out), on_done, r);
-	if (result == 0) {
-		result = -pthread_create(&r->thread, NULL, reader_run, r);
-		r->started = result == 0;
-	}
+	for (unsigned i = 0; result == 0 && i < LANE_MAX; i++)
+		result = lane_open(&r->lanes[i], store);
 	if (result < 0) {
 		reader_free(r);
 		return result;
@@ -129,17 +160,14 @@ reader_free(struct reader *r)
 {
 	if (r == NULL)
 		return;
-	if (r->started) {
-		atomic_store(&r->stopping, true);
-		mailbox_post(&r->in, &r->stop);
-		pthread_join(r->thread, NULL);
+	atomic_store(&r->stopping, true);
+	for (unsigned i = 0; i < LANE_MAX; i++)
+		lane_close(&r->lanes[i]);
+	if (r->out.fd >= 0) {
 		r->after = NULL;
 		on_done(r);
-	}
-	if (r->out.fd >= 0)
 		loop_del_fd(r->loop, mailbox_fd(&r->out));
-	store_reader_close(r->store);
-	mailbox_done(&r->in);
+	}
 	mailbox_done(&r->out);
 	free(r);
 }
@@ -147,5 +175,7 @@ reader_free(struct reader *r)
 void
 reader_post(struct reader *r, struct question *q)
 {
-	mailbox_post(&r->in, &q->mail);
+	bool page = q->query.what == MSG_QUERY_LOGS;
+
+	mailbox_post(&r->lanes[page ? LANE_PAGES : LANE_SHORT].in, &q->mail);
 }

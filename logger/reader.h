@@ -1,10 +1,12 @@
 /*
- * The reader: a thread that answers queries from what is committed, so that a
- * long one holds up neither the loop nor the writer.
+ * The reader: two threads that answer queries from what is committed, so that a
+ * long one holds up neither the loop nor the writer; one answers pages of the
+ * log, which may take seconds, the other all that is short, which never waits
+ * for them.
  *
  * A question belongs to the reader from reader_post() until its done(), which
  * runs in the loop's thread. Their number is bounded by the control window
- * granted to the apis. Questions are answered one after the other.
+ * granted to the apis. Each thread answers one question after the other.
  */
 #ifndef SLUICE_LOGGER_READER_H
 #define SLUICE_LOGGER_READER_H
@@ -26,7 +28,7 @@ struct question {
 /* after: in the loop's thread, after a run of done()s. */
 int reader_new(struct loop *loop, struct store *store, loop_fn *after,
     void *arg, struct reader **ret) SL_MUST_CHECK;
-/* Waits for the question being answered; the rest get -ECANCELED. */
+/* Waits for the questions being answered; the rest get -ECANCELED. */
 void reader_free(struct reader *r);
 void reader_post(struct reader *r, struct question *q);
 

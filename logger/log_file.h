@@ -14,6 +14,7 @@
 
 #include <sqlite3.h>
 
+#include "common/attributes.h"
 #include "logger/log_segment.h"
 
 #define LOG_FILE_VERSION 1
@@ -53,15 +54,6 @@ struct log_file {
 	sqlite3_stmt *statements[LOG_FILE_SQL_MAX];
 };
 
-/* A sealed segment, without what is filed in it. */
-struct log_sealed {
-	uint64_t id;
-	/* No segment up to and with this one has a newer event. */
-	uint64_t reach;
-	struct log_head head;
-	struct buf keys; /* the first of each block of postings */
-};
-
 /* To write: makes what is missing. -EBADMSG: it is no index of this format;
  * log_file_remove() it. Every failure is logged. */
 int log_file_open(
@@ -80,32 +72,12 @@ int log_file_mark(
 int log_file_set_mark(
     struct log_file *f, const char *name, uint64_t value) SL_MUST_CHECK;
 
-/* ---- segments ----------------------------------------------------------- */
+/* ---- its statements ----------------------------------------------------- */
 
-int log_file_add(struct log_file *f, const struct log_segment *s,
-    uint64_t reach) SL_MUST_CHECK;
-int log_file_drop(struct log_file *f, uint64_t id) SL_MUST_CHECK;
-
-void log_sealed_init(struct log_sealed *s);
-void log_sealed_done(struct log_sealed *s);
-/* The segment with the largest id below `below`. 1: there is one; 0: none. */
-int log_file_walk(
-    struct log_file *f, uint64_t below, struct log_sealed *ret) SL_MUST_CHECK;
-
-/* Adds what is filed under the key, with a check as in postings_find(). */
-int log_file_posting(struct log_file *f, const struct log_sealed *s,
-    uint64_t key, const struct log_check *check,
-    struct ordinals *set) SL_MUST_CHECK;
-/* Adds those whose state matches. */
-int log_file_match(struct log_file *f, const struct log_sealed *s,
-    const struct log_state_filter *filter, struct ordinals *set) SL_MUST_CHECK;
-/* Of the deliveries of one part. */
-int log_file_places(struct log_file *f, const struct log_sealed *s,
-    uint32_t part, struct log_place ret[LOG_PART]) SL_MUST_CHECK;
-/* States of LOG_STATES_MAX deliveries. */
-int log_file_states(struct log_file *f, uint64_t id, uint32_t part,
-    struct log_states *ret) SL_MUST_CHECK;
-int log_file_set_states(struct log_file *f, uint64_t id, uint32_t part,
-    const struct log_states *states) SL_MUST_CHECK;
+sqlite3_stmt *log_file_use(struct log_file *f, enum log_file_sql id);
+/* 1: a row; 0: none. */
+int log_file_step(struct log_file *f, sqlite3_stmt *st) SL_MUST_CHECK;
+/* For one that gives no rows. */
+int log_file_run(struct log_file *f, sqlite3_stmt *st) SL_MUST_CHECK;
 
 #endif

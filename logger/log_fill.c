@@ -143,7 +143,7 @@ log_seal(struct log_index *x, uint64_t event)
 	if (r == 0)
 		r = log_end_editing(x);
 	if (r == 0)
-		r = log_file_add(x->file, sealed, reach);
+		r = log_sealed_add(x->file, sealed, reach);
 	if (r == 0)
 		r = log_set_marks(x, event, x->last_change);
 	if (r == 0)
@@ -305,7 +305,7 @@ look_at_old(struct log_index *x)
 		return r;
 	r = log_begin_file(x);
 	if (r == 0)
-		r = log_file_drop(x->file, e->id);
+		r = log_sealed_drop(x->file, e->id);
 	if (r == 0)
 		r = log_file_end(x->file);
 	if (r < 0) {

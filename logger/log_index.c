@@ -56,7 +56,7 @@ load_entries(struct log_index *x)
 	uint64_t below = INT64_MAX;
 	int r;
 
-	while ((r = log_file_walk(x->file, below, sealed)) > 0) {
+	while ((r = log_sealed_walk(x->file, below, sealed)) > 0) {
 		const struct log_entry e = { sealed->id, sealed->head.min_event,
 			sealed->head.max_event };
 

@@ -171,7 +171,7 @@ posting(struct log_search *s, const struct source *from, uint64_t key,
     const struct log_check *check)
 {
 	if (from->memory == NULL)
-		return log_file_posting(
+		return log_sealed_posting(
 		    s->file, &s->sealed, key, check, &s->scratch);
 	log_segment_posting(from->memory, key, check, &s->scratch);
 	return 0;
@@ -183,7 +183,7 @@ match(struct log_search *s, const struct source *from)
 	const struct log_state_filter *f = &s->filter->state;
 
 	if (from->memory == NULL)
-		return log_file_match(s->file, &s->sealed, f, &s->scratch);
+		return log_sealed_match(s->file, &s->sealed, f, &s->scratch);
 	for (uint32_t i = 0; i < from->head->count; i++)
 		if (log_state_matches(f, from->memory->states[i]))
 			s->scratch.words[i / 64] |= UINT64_C(1) << i % 64;
@@ -283,7 +283,7 @@ read_part(struct log_search *s, struct source *from)
 	if (from->memory != NULL)
 		places = from->memory->places + first;
 	else
-		r = log_file_places(s->file, &s->sealed, part, s->places);
+		r = log_sealed_places(s->file, &s->sealed, part, s->places);
 	for (uint32_t i = end; r == 0 && i-- > first;)
 		if (from->wanted.words[i / 64] >> i % 64 & 1 &&
 		    place_wanted(s->filter, &places[i - first]))
@@ -343,7 +343,7 @@ find_next(struct log_search *s, uint64_t below)
 	int r;
 
 	do {
-		r = log_file_walk(s->file, below, &s->next);
+		r = log_sealed_walk(s->file, below, &s->next);
 		below = s->next.id;
 	} while (r > 0 && s->next.head.min_event > s->filter->before.event);
 	s->has_next = r > 0;

@@ -15,7 +15,7 @@
 #define SLUICE_LOGGER_LOG_SEARCH_H
 
 #include "common/msg.h"
-#include "logger/log_file.h"
+#include "logger/log_sealed.h"
 
 #define LOG_EXCLUDED_MAX 64 /* words of exclude_apis; more rule nothing out */
 

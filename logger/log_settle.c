@@ -22,7 +22,7 @@ log_end_editing(struct log_index *x)
 	int r = 0;
 
 	if (e->changed)
-		r = log_file_set_states(
+		r = log_sealed_set_states(
 		    x->file, e->segment, e->part, &e->states);
 	e->loaded = e->changed = false;
 	return r;
@@ -39,7 +39,7 @@ edit(struct log_index *x, uint64_t segment, uint32_t ordinal, uint32_t state)
 	if (r == 0 && e->loaded && (e->segment != segment || e->part != part))
 		r = log_end_editing(x);
 	if (r == 0 && !e->loaded) {
-		r = log_file_states(x->file, segment, part, &e->states);
+		r = log_sealed_states(x->file, segment, part, &e->states);
 		e->loaded = r == 0;
 		e->segment = segment;
 		e->part = part;
@@ -86,7 +86,7 @@ find_in_part(struct log_index *x, uint32_t part, const struct log_position *at,
 	int r = 0;
 
 	if (!f->has_places || f->part != part)
-		r = log_file_places(x->file, &f->sealed, part, f->places);
+		r = log_sealed_places(x->file, &f->sealed, part, f->places);
 	f->has_places = r == 0;
 	f->part = part;
 	for (uint32_t i = 0; r == 0 && i < rest && i < LOG_PART; i++)
@@ -106,7 +106,7 @@ find_in_segment(struct log_index *x, uint64_t segment,
 
 	if (!f->has_sealed || f->sealed.id != segment) {
 		f->has_places = f->has_sealed = false;
-		r = log_file_walk(x->file, segment + 1, &f->sealed);
+		r = log_sealed_walk(x->file, segment + 1, &f->sealed);
 		if (r == 0 || (r > 0 && f->sealed.id != segment))
 			r = -EBADMSG;
 		if (r < 0)
@@ -289,7 +289,7 @@ load_pending_part(
     struct log_index *x, uint64_t segment, uint32_t part, uint32_t count)
 {
 	struct log_states *states = &x->editing.states;
-	int r = log_file_states(x->file, segment, part, states);
+	int r = log_sealed_states(x->file, segment, part, states);
 
 	if (r == 0 && states->count != count)
 		r = -EBADMSG;
@@ -299,7 +299,7 @@ load_pending_part(
 		if (states->kinds[states->codes[i]] != LOG_STATE_PENDING)
 			continue;
 		if (!x->found.has_places || x->found.part != ordinal / LOG_PART)
-			r = log_file_places(x->file, &x->found.sealed,
+			r = log_sealed_places(x->file, &x->found.sealed,
 			    ordinal / LOG_PART, x->found.places);
 		x->found.has_places = r == 0;
 		x->found.part = ordinal / LOG_PART;
@@ -318,7 +318,7 @@ log_load_pending(struct log_index *x)
 	uint64_t below = INT64_MAX;
 	int r;
 
-	while ((r = log_file_walk(x->file, below, sealed)) > 0) {
+	while ((r = log_sealed_walk(x->file, below, sealed)) > 0) {
 		uint32_t count = sealed->head.count;
 
 		below = sealed->id;

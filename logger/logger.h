@@ -59,6 +59,7 @@ struct replay_ask;
 struct replays {
 	TAILQ_HEAD(, replay_ask) waiting; /* for their job, to be answered */
 	bool open;	/* there may be jobs that are not done */
+	unsigned rests; /* steps in a row that had nothing to do */
 	bool stepping;	/* a step is with the writer */
 	uint64_t after; /* the job of the last step */
 	uint64_t not_before_ms;

@@ -10,6 +10,8 @@
 #define REPLAY_STEP_MS 10     /* between two steps: the pace of all jobs */
 #define REPLAY_ANSWER_MS 2000 /* then it is answered without the count */
 #define REPLAY_BUSY_JOBS 512  /* so much for the writer: not now */
+#define REPLAY_RESTS 16	      /* after so many in a row... */
+#define REPLAY_REST_MS 250    /* ...a pause */
 #define REPLAY_AGAIN_MS 1000  /* after a step that was refused */
 
 /* A REPLAY: on its way through the writer, then waiting for its job to be
@@ -82,6 +84,9 @@ on_stepped(struct job *job)
 	all->after = s->after;
 	all->open = !s->idle;
 	l->counts.replayed += s->changed;
+	all->rests = s->rests ? all->rests + 1 : 0;
+	if (all->rests >= REPLAY_RESTS)
+		all->not_before_ms = loop_now_ms(l->loop) + REPLAY_REST_MS;
 	if (e != NULL && s->changed > 0) {
 		endpoint_due(e, logger_now(l));
 		endpoints_touch(&l->endpoints, e, logger_now(l));

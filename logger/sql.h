@@ -156,6 +156,10 @@
 	    " AND d.subscription = ?4"                                         \
 	    " AND (d.state = ?5 OR (?5 = 0 AND d.state IN (3, 4, 5)))"         \
 	    " ORDER BY e.seq")                                                 \
+	S(REPLAY_AHEAD,                                                        \
+	    "SELECT 1 FROM deliveries INDEXED BY deliveries_waiting"           \
+	    " WHERE subscription = ?1 AND state = 1 AND due_ms <= ?2"          \
+	    " LIMIT 1 OFFSET ?3 - 1")                                          \
 	S(REPLAY_SAVE,                                                         \
 	    "UPDATE replays SET after_event = ?2, count = ?3, done = ?4"       \
 	    " WHERE seq = ?1")                                                 \

@@ -45,6 +45,9 @@
  * that what else is committed with it hardly waits. */
 #define STORE_REPLAY_LOOKS 1000
 #define STORE_REPLAY_ROWS 100
+/* A job rests while so many deliveries of its subscription are due: it does not
+ * stand in the way of what is new for long. */
+#define STORE_REPLAY_AHEAD 2000
 #define STORE_REPLAYS_MAX 1024	/* jobs not done yet */
 #define STORE_REPLAYS_APP_MAX 8 /* of one application */
 /* A job that is done is remembered so long: asked for again, it changes
@@ -234,7 +237,8 @@ struct store_replay {
 struct store_replay_step {
 	uint64_t after; /* goes round: the job behind this one; out: this one */
 	/* out */
-	bool idle; /* there is no job */
+	bool idle;  /* there is no job */
+	bool rests; /* nothing was done: enough is due */
 	struct id job;
 	uint32_t subscription;
 	uint32_t changed;

@@ -336,36 +336,60 @@ save(struct store_sqlite *s, const struct replay_row *j, bool done)
 	return sql_run(&s->sql, st, NULL);
 }
 
+static int
+rests(struct store_sqlite *s, const struct replay_row *j, bool *ret)
+{
+	sqlite3_stmt *st = sql_use(&s->sql, SQL_REPLAY_AHEAD);
+	int r;
+
+	sql_u64(st, 1, j->subscription);
+	sql_u64(st, 2, s->now_ms);
+	sql_u64(st, 3, STORE_REPLAY_AHEAD);
+	r = sql_row(&s->sql, st);
+	*ret = r > 0;
+	sqlite3_reset(st);
+	return r < 0 ? r : 0;
+}
+
 /* The deliveries and how far the job is change in one transaction: so each is
  * made due once, whatever dies in between. */
+static int
+go_on(struct store_sqlite *s, struct replay_row *j,
+    struct store_replay_step *step)
+{
+	struct run run = { 0 };
+	int r = j->deleted ? 0 : end_of_run(s, j, &run.end);
+
+	if (r == 0 && !j->deleted)
+		r = find(s, j, &run);
+	if (r == 0)
+		r = renew(s, j, &run);
+	if (r < 0)
+		return r;
+	j->after = run.end;
+	j->count += run.count;
+	step->changed = run.count;
+	step->done = j->deleted || run.over || j->after >= j->last;
+	step->count = j->count;
+	return save(s, j, step->done);
+}
+
 int
 sqlite_replay_step(struct store_sqlite *s, struct store_replay_step *step)
 {
-	struct run run = { 0 };
 	struct replay_row j;
 	int r = next_job(s, step->after, &j);
 
-	step->idle = false;
-	step->changed = 0;
+	*step = (struct store_replay_step){ .after = step->after };
 	if (r == 0)
 		r = next_job(s, 0, &j);
 	step->idle = r == 0;
 	if (r <= 0)
 		return r;
-	r = j.deleted ? 0 : end_of_run(s, &j, &run.end);
-	if (r == 0 && !j.deleted)
-		r = find(s, &j, &run);
-	if (r == 0)
-		r = renew(s, &j, &run);
-	if (r < 0)
-		return r;
-	j.after = run.end;
-	j.count += run.count;
 	step->after = j.seq;
 	step->job = j.job;
 	step->subscription = j.subscription;
-	step->changed = run.count;
-	step->done = j.deleted || run.over || j.after >= j.last;
 	step->count = j.count;
-	return save(s, &j, step->done);
+	r = j.deleted ? 0 : rests(s, &j, &step->rests);
+	return r < 0 || step->rests ? r : go_on(s, &j, step);
 }

@@ -1184,6 +1184,50 @@ test_replay_job(void **state)
 	assert_int_equal(count_state(f, n, MSG_STATE_HELD), n / 4);
 }
 
+/* Due ones in few commits. */
+static void
+plan_due(struct fixture *f, unsigned first, unsigned count)
+{
+	enum { AT_ONCE = 500 };
+	struct planned *plans = calloc(AT_ONCE, sizeof(*plans));
+	struct store_op *ops[AT_ONCE];
+	unsigned last = first + count;
+
+	assert_non_null(plans);
+	while (first < last) {
+		unsigned n = 0;
+
+		for (; n < AT_ONCE && first < last; n++) {
+			make_plan(&plans[n], first++, MSG_STATE_DUE);
+			ops[n] = &plans[n].op;
+		}
+		assert_int_equal(store_apply(f->store, ops, n, f->now_ms), 0);
+	}
+	free(plans);
+}
+
+/* A job does not make a long queue where there is one. */
+static void
+test_replay_rests(void **state)
+{
+	struct fixture *f = *state;
+	struct store_op op = replay_op(1);
+	struct store_replay_step s;
+
+	put_endpoint(f, 1, true);
+	plan(f, 0, MSG_STATE_LEASED);
+	(void)outcome(f, 0, 1, 1, MSG_VERDICT_DELIVERED);
+	plan_due(f, 1, STORE_REPLAY_AHEAD);
+	apply(f, &op);
+	s = step(f, 0);
+	assert_true(s.rests);
+	assert_false(s.done);
+	assert_int_equal(take(f, 1, NULL, NULL), 1);
+	s = step(f, s.after);
+	assert_false(s.rests);
+	assert_int_equal(s.changed, 1);
+}
+
 /* Runs the job to its end; what it made due. */
 static uint64_t
 run_job(struct fixture *f, struct store_op *op)
@@ -1328,6 +1372,7 @@ main(void)
 		CASE(test_replay_one),
 		CASE(test_replay_refused),
 		CASE(test_replay_job),
+		CASE(test_replay_rests),
 		CASE(test_replay_range),
 		CASE(test_replay_skips),
 		CASE(test_replay_many_jobs),

@@ -14,7 +14,7 @@ import uuid
 import pytest
 import requests
 
-from harness import openapi
+from harness import openapi, signature
 from harness.receiver import Receiver
 from harness.stack import BUILD, Stack
 from harness.wait import wait_until
@@ -445,7 +445,8 @@ def test_decision_url_validation_on_create_and_when_the_url_changes(app, url, re
     path = f"/webhook/webhooks/{hook['id']}"
     (call,) = calls()
     assert call.body == b'{"message":"Validating delivery URL"}'
-    assert call.event_type == "apideck.subscription.created" and len(call.signature) == 64
+    assert call.event_type == "apideck.subscription.created" and call.key is None
+    assert signature.raw_is_right(app.key, call.body, call.signature)
     app.subscribe(url, status="disabled")
     assert len(calls()) == 2  # always
     for change in ({"status": "disabled"}, {"status": "enabled"}, {"delivery_url": url},
@@ -457,7 +458,14 @@ def test_decision_url_validation_on_create_and_when_the_url_changes(app, url, re
     # Success lifts it.
     data = app.call("PATCH", path, {"delivery_url": url + "/2"}).json()["data"]
     assert (data["status"], data["disabled_reason"]) == ("enabled", "none")
-    assert [v.path for v in calls()][2:] == [f"/{app.id}/2"]
+    (call,) = calls()[2:]
+    assert call.path == f"/{app.id}/2"
+    # Signed as its deliveries are.
+    secret = app.call("POST", path + "/secret/rotate").json()["data"]["secret"]
+    assert app.call("PATCH", path, {"delivery_url": url + "/3"}).status_code == 200
+    call = calls()[-1]
+    assert call.path == f"/{app.id}/3"
+    assert signature.raw_is_right(secret, call.body, call.signature)
 
 
 def test_decision_url_validation_refused_by_ssrf_is_failed_bad_syntax_400(app):

@@ -42,7 +42,7 @@ def run_api(stack, *arguments):
     )
 
 
-def test_settings_of_a_webhook(stack, receiver):
+def test_decision_settings_lie_beside_the_published_object(stack, receiver):
     app = stack.app
     hook = app.subscribe(receiver.url + "/hook")
     path = f"/webhook/webhooks/{hook['id']}/settings"
@@ -93,7 +93,7 @@ def test_settings_of_a_webhook(stack, receiver):
     error(app.call("GET", "/webhook/webhooks/none/settings"), 404, "EntityNotFoundError")
 
 
-def test_secret_rotates_with_two_signatures(stack, receiver):
+def test_decision_secret_rotates_and_standard_webhooks_key_is_decoded(stack, receiver):
     app = stack.app
     hook = app.subscribe(receiver.url + "/hook")
     path = f"/webhook/webhooks/{hook['id']}/secret"
@@ -186,7 +186,7 @@ def test_a_dropped_secret_lets_the_applications_key_sign_again(stack, receiver):
     error(missing, 404, "EntityNotFoundError")
 
 
-def test_test_send_is_one_attempt_and_disables_nothing(stack, receiver):
+def test_decision_test_send_is_one_attempt_and_disables_nothing(stack, receiver):
     app = stack.app
     hook = app.subscribe(receiver.url + "/hook", events=["crm.lead.created"])
     other = app.subscribe(receiver.url + "/other")
@@ -219,7 +219,7 @@ def test_test_send_is_one_attempt_and_disables_nothing(stack, receiver):
     receiver.wait_for(3, "/hook")
 
 
-def test_keys_one_of_which_signs(stack, receiver):
+def test_decision_keys_exactly_one_signs_moved_by_an_explicit_call(stack, receiver):
     app = stack.app
     app.subscribe(receiver.url + "/hook")
     (first,) = app.call("GET", "/webhook/keys").json()["data"]

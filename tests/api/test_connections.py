@@ -48,7 +48,7 @@ def types_of(deliveries):
     return [d.event_type.removeprefix("vault.connection.") for d in deliveries]
 
 
-def test_connections_emit_their_events_and_carry_the_fourteen_fields(stack, receiver):
+def test_decision_connections_emit_their_events_and_carry_the_fourteen_fields(stack, receiver):
     app = stack.app
     app.subscribe(receiver.url + "/vault", unified_api="vault")
     answer = app.call(
@@ -126,7 +126,7 @@ def test_connections_events_reach_the_webhooks_of_their_api(stack, receiver):
     assert receiver.count("/ats") == 0
 
 
-def test_connections_execute_url_is_ready_to_paste_until_revoked(make_stack, receiver):
+def test_decision_connections_execute_url_is_ready_to_paste_until_revoked(make_stack, receiver):
     stack = make_stack({"ingest": 2}).start()
     app = stack.app
     app.subscribe(receiver.url + "/hook", events=["crm.contact.created"])

@@ -160,10 +160,24 @@ directory_key_add(struct directory *d, uint32_t app, struct slice key,
 	return 0;
 }
 
-/* The number of a key, and whether it signs. */
+struct found_key {
+	uint64_t key;
+	bool signing;
+};
+
 static int
-find_key(struct directory *d, uint32_t app, const char *id, uint64_t *ret_key,
-    bool *ret_signing)
+read_key(sqlite3_stmt *s, void *ret)
+{
+	struct found_key *found = ret;
+
+	found->key = sql_column_number(s, 0);
+	found->signing = sql_column_number(s, 1) != 0;
+	return 0;
+}
+
+static int
+find_key(
+    struct directory *d, uint32_t app, const char *id, struct found_key *ret)
 {
 	sqlite3_stmt *s;
 	int r;
@@ -176,16 +190,7 @@ find_key(struct directory *d, uint32_t app, const char *id, uint64_t *ret_key,
 		return r;
 	sql_bind_number(s, 1, app);
 	sql_bind_text(s, 2, id);
-	r = sql_step(d, s);
-	if (r > 0) {
-		*ret_key = sql_column_number(s, 0);
-		*ret_signing = sql_column_number(s, 1) != 0;
-	}
-	sqlite3_reset(s);
-	sqlite3_clear_bindings(s);
-	if (r == 0)
-		return -ENOENT;
-	return r < 0 ? r : 0;
+	return sql_one(d, s, read_key, ret);
 }
 
 /* Runs sql with the change number, the time and two numbers. */
@@ -210,22 +215,21 @@ int
 directory_key_remove(
     struct directory *d, uint32_t app, const char *id, uint64_t *ret_number)
 {
-	bool signing = false;
-	uint64_t key = 0;
+	struct found_key found = { 0 };
 	int r;
 
 	r = sql_begin(d);
 	if (r < 0)
 		return r;
 	*ret_number = d->writing;
-	r = find_key(d, app, id, &key, &signing);
-	if (r == 0 && signing)
+	r = find_key(d, app, id, &found);
+	if (r == 0 && found.signing)
 		r = -EPERM;
 	if (r == 0)
 		r = change(d,
 		    "UPDATE keys SET number = ?1, deleted_ms = ?2,"
 		    " sealed = NULL WHERE key = ?3",
-		    key, 0);
+		    found.key, 0);
 	if (r == 0)
 		r = sql_touch_app(d, app);
 	return sql_end(d, r);
@@ -235,15 +239,14 @@ int
 directory_key_sign(
     struct directory *d, uint32_t app, const char *id, uint64_t *ret_number)
 {
-	bool signing = false;
-	uint64_t key = 0;
+	struct found_key found = { 0 };
 	int r;
 
 	r = sql_begin(d);
 	if (r < 0)
 		return r;
 	*ret_number = d->writing;
-	r = find_key(d, app, id, &key, &signing);
+	r = find_key(d, app, id, &found);
 	/* First none, then one: there are never two. */
 	if (r == 0)
 		r = change(d,
@@ -253,7 +256,7 @@ directory_key_sign(
 	if (r == 0)
 		r = change(d,
 		    "UPDATE keys SET signing = 1 WHERE key = ?3 AND ?1 AND ?2",
-		    key, 0);
+		    found.key, 0);
 	/* Those where the key before signs beside a dropped secret: their
 	 * overlap is over, and directory_hook_settle() ends it. */
 	if (r == 0)
@@ -368,8 +371,9 @@ directory_app_lift(struct directory *d, uint64_t month)
 
 /* COLUMNS */
 static int
-read_app(sqlite3_stmt *s, struct directory_app *ret)
+read_app(sqlite3_stmt *s, void *into)
 {
+	struct directory_app *ret = into;
 	int r;
 
 	ret->app = (uint32_t)sql_column_number(s, 0);
@@ -419,14 +423,7 @@ directory_app_get(
 	if (r < 0)
 		return r;
 	sql_bind_text(s, 1, id);
-	r = sql_step(d, s);
-	if (r > 0)
-		r = read_app(s, ret);
-	else if (r == 0)
-		r = -ENOENT;
-	sqlite3_reset(s);
-	sqlite3_clear_bindings(s);
-	return r;
+	return sql_one(d, s, read_app, ret);
 }
 
 int
@@ -440,13 +437,7 @@ directory_app_find(struct directory *d, uint32_t app, struct directory_app *ret)
 	if (r < 0)
 		return r;
 	sql_bind_number(s, 1, app);
-	r = sql_step(d, s);
-	if (r > 0)
-		r = read_app(s, ret);
-	else if (r == 0)
-		r = -ENOENT;
-	sqlite3_reset(s);
-	return r;
+	return sql_one(d, s, read_app, ret);
 }
 
 int
@@ -463,21 +454,22 @@ directory_app_of_key(struct directory *d, const uint8_t hash[CRYPTO_HASH_SIZE],
 	if (r < 0)
 		return r;
 	sql_bind_bytes(s, 1, (struct slice){ hash, CRYPTO_HASH_SIZE });
-	r = sql_step(d, s);
-	if (r > 0)
-		r = read_app(s, ret);
-	else if (r == 0)
-		r = -ENOENT;
-	sqlite3_reset(s);
-	sqlite3_clear_bindings(s);
-	return r;
+	return sql_one(d, s, read_app, ret);
+}
+
+static int
+add_secret(sqlite3_stmt *s, void *sealed)
+{
+	struct slice secret = sql_column(s, 0);
+
+	return secret.data == NULL ? -ENOENT
+				   : buf_add(sealed, secret.data, secret.len);
 }
 
 int
 directory_signing_secret(struct directory *d, uint32_t app,
     uint32_t subscription, struct buf *sealed)
 {
-	struct slice secret;
 	sqlite3_stmt *s;
 	int r;
 
@@ -492,12 +484,5 @@ directory_signing_secret(struct directory *d, uint32_t app,
 		return r;
 	sql_bind_number(s, 1, app);
 	sql_bind_number(s, 2, subscription);
-	r = sql_step(d, s);
-	secret = r > 0 ? sql_column(s, 0) : (struct slice){ NULL, 0 };
-	if (r >= 0)
-		r = secret.data == NULL
-			? -ENOENT
-			: buf_add(sealed, secret.data, secret.len);
-	sqlite3_reset(s);
-	return r;
+	return sql_one(d, s, add_secret, sealed);
 }

@@ -16,8 +16,9 @@
 	" secret, born, number, created_ms, updated_ms FROM connections "
 
 static int
-read_connection(sqlite3_stmt *s, struct directory_connection *c)
+read_connection(sqlite3_stmt *s, void *ret)
 {
+	struct directory_connection *c = ret;
 	/* In the order of COLUMNS, from the third on. */
 	const struct {
 		char *text;
@@ -66,14 +67,13 @@ directory_connection_get(struct directory *d, uint32_t app, const char *id,
 		return r;
 	sql_bind_text(s, 1, id);
 	sql_bind_number(s, 2, app);
-	r = sql_step(d, s);
-	if (r > 0)
-		r = read_connection(s, ret);
-	else if (r == 0)
-		r = -ENOENT;
-	sqlite3_reset(s);
-	sqlite3_clear_bindings(s);
-	return r;
+	return sql_one(d, s, read_connection, ret);
+}
+
+static int
+read_name(sqlite3_stmt *s, void *ret)
+{
+	return sql_column_copy(s, 0, ret, LIMIT_NAME_TEXT + 1);
 }
 
 int
@@ -96,14 +96,7 @@ directory_connection_name(struct directory *d, uint32_t app,
 	sql_bind_bytes(s, 2, service_id);
 	sql_bind_bytes(
 	    s, 3, consumer_id.len ? consumer_id : (struct slice){ NULL, 0 });
-	r = sql_step(d, s);
-	if (r > 0)
-		r = sql_column_copy(s, 0, name, LIMIT_NAME_TEXT + 1);
-	else if (r == 0)
-		r = -ENOENT;
-	sqlite3_reset(s);
-	sqlite3_clear_bindings(s);
-	return r;
+	return sql_one(d, s, read_name, name);
 }
 
 int

@@ -30,8 +30,9 @@ read_headers(sqlite3_stmt *s, int at, struct directory_hook *h)
 }
 
 static int
-read_hook(sqlite3_stmt *s, struct directory_hook *h)
+read_hook(sqlite3_stmt *s, void *ret)
 {
+	struct directory_hook *h = ret;
 	const struct {
 		char *text;
 		size_t size;
@@ -71,20 +72,6 @@ read_hook(sqlite3_stmt *s, struct directory_hook *h)
 	return r < 0 ? r : read_headers(s, 21, h);
 }
 
-static int
-read_one(struct directory *d, sqlite3_stmt *s, struct directory_hook *ret)
-{
-	int r = sql_step(d, s);
-
-	if (r > 0)
-		r = read_hook(s, ret);
-	else if (r == 0)
-		r = -ENOENT;
-	sqlite3_reset(s);
-	sqlite3_clear_bindings(s);
-	return r;
-}
-
 int
 directory_hook_get(struct directory *d, uint32_t app, const char *id,
     struct directory_hook *ret)
@@ -99,7 +86,7 @@ directory_hook_get(struct directory *d, uint32_t app, const char *id,
 		return r;
 	sql_bind_text(s, 1, id);
 	sql_bind_number(s, 2, app);
-	return read_one(d, s, ret);
+	return sql_one(d, s, read_hook, ret);
 }
 
 int
@@ -117,7 +104,7 @@ directory_hook_find(struct directory *d, uint32_t app, uint32_t subscription,
 		return r;
 	sql_bind_number(s, 1, subscription);
 	sql_bind_number(s, 2, app);
-	return read_one(d, s, ret);
+	return sql_one(d, s, read_hook, ret);
 }
 
 int

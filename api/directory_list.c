@@ -102,10 +102,35 @@ directory_hook_secret(
 
 /* ---- who logs in ------------------------------------------------------ */
 
+struct id_text {
+	char *text;
+	size_t size;
+};
+
+static int
+read_id(sqlite3_stmt *s, void *ret)
+{
+	struct id_text *id = ret;
+
+	return sql_column_copy(s, 0, id->text, id->size);
+}
+
+static int
+read_hash(sqlite3_stmt *s, void *ret)
+{
+	struct slice hash = sql_column(s, 0);
+
+	if (hash.len != CRYPTO_HASH_SIZE)
+		return -EBADMSG; /* it was never stored by us */
+	memcpy(ret, hash.data, hash.len);
+	return 0;
+}
+
 int
 directory_key_id(struct directory *d, const uint8_t hash[CRYPTO_HASH_SIZE],
     char *id, size_t size)
 {
+	struct id_text into = { id, size };
 	sqlite3_stmt *s;
 	int r;
 
@@ -114,14 +139,7 @@ directory_key_id(struct directory *d, const uint8_t hash[CRYPTO_HASH_SIZE],
 	if (r < 0)
 		return r;
 	sql_bind_bytes(s, 1, (struct slice){ hash, CRYPTO_HASH_SIZE });
-	r = sql_step(d, s);
-	if (r > 0)
-		r = sql_column_copy(s, 0, id, size);
-	else if (r == 0)
-		r = -ENOENT;
-	sqlite3_reset(s);
-	sqlite3_clear_bindings(s);
-	return r;
+	return sql_one(d, s, read_id, &into);
 }
 
 int
@@ -129,7 +147,6 @@ directory_app_of_key_id(
     struct directory *d, const char *id, struct directory_app *ret)
 {
 	uint8_t hash[CRYPTO_HASH_SIZE];
-	struct slice found;
 	sqlite3_stmt *s;
 	int r;
 
@@ -138,13 +155,6 @@ directory_app_of_key_id(
 	if (r < 0)
 		return r;
 	sql_bind_text(s, 1, id);
-	r = sql_step(d, s);
-	found = r > 0 ? sql_column(s, 0) : (struct slice){ NULL, 0 };
-	if (found.len == sizeof(hash))
-		memcpy(hash, found.data, sizeof(hash));
-	else if (r >= 0)
-		r = -ENOENT;
-	sqlite3_reset(s);
-	sqlite3_clear_bindings(s);
+	r = sql_one(d, s, read_hash, hash);
 	return r < 0 ? r : directory_app_of_key(d, hash, ret);
 }

@@ -27,6 +27,12 @@ insert(struct directory *d, uint32_t app, struct id custody, struct slice event)
 }
 
 static int
+read_id(sqlite3_stmt *s, void *ret)
+{
+	return sql_column_copy(s, 0, ret, LIMIT_ID_TEXT + 1);
+}
+
+static int
 app_id(struct directory *d, uint32_t app, char id[LIMIT_ID_TEXT + 1])
 {
 	sqlite3_stmt *s;
@@ -36,13 +42,7 @@ app_id(struct directory *d, uint32_t app, char id[LIMIT_ID_TEXT + 1])
 	if (r < 0)
 		return r;
 	sql_bind_number(s, 1, app);
-	r = sql_step(d, s);
-	if (r > 0)
-		r = sql_column_copy(s, 0, id, LIMIT_ID_TEXT + 1);
-	else if (r == 0)
-		r = -ENOENT;
-	sqlite3_reset(s);
-	return r;
+	return sql_one(d, s, read_id, id);
 }
 
 int
@@ -74,11 +74,21 @@ directory_outbox_add(
 	return r < 0 ? r : sql_end(d, insert(d, app, custody, event));
 }
 
+static int
+read_letter(sqlite3_stmt *s, void *ret)
+{
+	struct directory_letter *letter = ret;
+	struct slice event = sql_column(s, 2);
+
+	letter->seq = sql_column_number(s, 0);
+	letter->made_ms = sql_column_number(s, 1);
+	return buf_add(letter->event, event.data, event.len);
+}
+
 int
 directory_outbox_next(
     struct directory *d, uint64_t after, struct directory_letter *ret)
 {
-	struct slice event;
 	sqlite3_stmt *s;
 	int r;
 
@@ -89,17 +99,7 @@ directory_outbox_next(
 	if (r < 0)
 		return r;
 	sql_bind_number(s, 1, after);
-	r = sql_step(d, s);
-	if (r > 0) {
-		ret->seq = sql_column_number(s, 0);
-		ret->made_ms = sql_column_number(s, 1);
-		event = sql_column(s, 2);
-		r = buf_add(ret->event, event.data, event.len);
-	} else if (r == 0) {
-		r = -ENOENT;
-	}
-	sqlite3_reset(s);
-	return r;
+	return sql_one(d, s, read_letter, ret);
 }
 
 int

@@ -210,6 +210,20 @@ sql_run(struct directory *d, sqlite3_stmt *s)
 }
 
 int
+sql_one(struct directory *d, sqlite3_stmt *s, sql_read_fn *read, void *ret)
+{
+	int r = sql_step(d, s);
+
+	if (r > 0)
+		r = read(s, ret);
+	else if (r == 0)
+		r = -ENOENT;
+	sqlite3_reset(s);
+	sqlite3_clear_bindings(s);
+	return r;
+}
+
+int
 sql_number(
     struct directory *d, const char *sql, uint64_t a, uint64_t b, uint64_t *ret)
 {

@@ -33,6 +33,10 @@ int sql_prepare(
 int sql_step(struct directory *d, sqlite3_stmt *s) SL_MUST_CHECK;
 /* Steps to the end and resets. */
 int sql_run(struct directory *d, sqlite3_stmt *s) SL_MUST_CHECK;
+/* The row that s gives, read into ret, and resets. -ENOENT: there is none. */
+typedef int sql_read_fn(sqlite3_stmt *s, void *ret);
+int sql_one(struct directory *d, sqlite3_stmt *s, sql_read_fn *read,
+    void *ret) SL_MUST_CHECK;
 /* The one number that sql gives, with up to two numbers bound. -ENOENT. */
 int sql_number(struct directory *d, const char *sql, uint64_t a, uint64_t b,
     uint64_t *ret) SL_MUST_CHECK;

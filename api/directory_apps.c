@@ -41,16 +41,14 @@ insert_key(struct directory *d, uint32_t app, struct slice key, bool signing,
     char id[ID_LETTERS + 1])
 {
 	uint8_t hash[CRYPTO_HASH_SIZE];
-	char what[32];
 	struct buf sealed;
 	sqlite3_stmt *s;
 	int r;
 
 	buf_init(&sealed, SEAL_SECRET_MAX + SEAL_OVERHEAD);
-	snprintf(what, sizeof(what), "secret:%u", (unsigned)app);
 	crypto_sha256(key, hash);
 	directory_random_text(id, ID_LETTERS + 1);
-	r = seal_close(d->seal, what, key, &sealed);
+	r = sql_seal(d, app, key, &sealed);
 	if (r == 0)
 		r = sql_prepare(d,
 		    "INSERT INTO keys"
@@ -193,24 +191,6 @@ find_key(
 	return sql_one(d, s, read_key, ret);
 }
 
-/* Runs sql with the change number, the time and two numbers. */
-static int
-change(struct directory *d, const char *sql, uint64_t a, uint64_t b)
-{
-	sqlite3_stmt *s;
-	int r;
-
-	r = sql_prepare(d, sql, &s);
-	if (r < 0)
-		return r;
-	sql_bind_number(s, 1, d->writing);
-	sql_bind_number(s, 2, clock_wall_ms());
-	sql_bind_number(s, 3, a);
-	if (sqlite3_bind_parameter_count(s) > 3)
-		sql_bind_number(s, 4, b);
-	return sql_run(d, s);
-}
-
 int
 directory_key_remove(
     struct directory *d, uint32_t app, const char *id, uint64_t *ret_number)
@@ -226,13 +206,26 @@ directory_key_remove(
 	if (r == 0 && found.signing)
 		r = -EPERM;
 	if (r == 0)
-		r = change(d,
+		r = sql_change(d,
 		    "UPDATE keys SET number = ?1, deleted_ms = ?2,"
 		    " sealed = NULL WHERE key = ?3",
 		    found.key, 0);
 	if (r == 0)
 		r = sql_touch_app(d, app);
 	return sql_end(d, r);
+}
+
+/* Where the key before signs beside a dropped secret: that is over, and
+ * directory_hook_settle() ends it. */
+static int
+end_overlaps(struct directory *d, uint32_t app)
+{
+	int r = sql_change(d,
+	    "UPDATE subscriptions SET secret_until_ms = 1"
+	    " WHERE app = ?3 AND secret_back",
+	    app, 0);
+
+	return r == -ENOENT ? 0 : r;
 }
 
 int
@@ -249,21 +242,15 @@ directory_key_sign(
 	r = find_key(d, app, id, &found);
 	/* First none, then one: there are never two. */
 	if (r == 0)
-		r = change(d,
+		r = sql_change(d,
 		    "UPDATE keys SET signing = 0"
-		    " WHERE app = ?3 AND signing = 1 AND ?1 AND ?2",
+		    " WHERE app = ?3 AND signing = 1",
 		    app, 0);
 	if (r == 0)
-		r = change(d,
-		    "UPDATE keys SET signing = 1 WHERE key = ?3 AND ?1 AND ?2",
+		r = sql_change(d, "UPDATE keys SET signing = 1 WHERE key = ?3",
 		    found.key, 0);
-	/* Those where the key before signs beside a dropped secret: their
-	 * overlap is over, and directory_hook_settle() ends it. */
 	if (r == 0)
-		r = change(d,
-		    "UPDATE subscriptions SET secret_until_ms = 1"
-		    " WHERE app = ?3 AND secret_back AND ?1 AND ?2",
-		    app, 0);
+		r = end_overlaps(d, app);
 	if (r == 0)
 		r = sql_touch_app(d, app);
 	return sql_end(d, r);
@@ -346,12 +333,10 @@ directory_app_limit(struct directory *d, uint32_t app, uint64_t month)
 	int r = sql_begin(d);
 
 	if (r == 0) {
-		r = change(d,
+		r = sql_change(d,
 		    "UPDATE apps SET number = ?1, updated_ms = ?2,"
 		    " limited = ?4 WHERE app = ?3",
 		    app, month);
-		if (r == 0 && sqlite3_changes(d->db) != 1)
-			r = -ENOENT;
 		r = sql_end(d, r);
 	}
 	return r;

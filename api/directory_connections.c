@@ -99,59 +99,43 @@ directory_connection_name(struct directory *d, uint32_t app,
 	return sql_one(d, s, read_name, name);
 }
 
+struct paging {
+	void (*fn)(void *arg, const struct directory_connection *c);
+	void *arg;
+};
+
+static int
+page_row(void *arg, sqlite3_stmt *s)
+{
+	struct paging *p = arg;
+	struct directory_connection c;
+	int r = read_connection(s, &c);
+
+	if (r == 0)
+		p->fn(p->arg, &c);
+	return r;
+}
+
 int
 directory_connection_page(struct directory *d, struct directory_page *page,
     void (*fn)(void *arg, const struct directory_connection *c), void *arg)
 {
-	struct directory_connection c;
-	sqlite3_stmt *s = NULL;
-	unsigned n = 0;
-	int r;
+	static const struct sql_list list = {
+		"SELECT count(*) FROM connections WHERE app = ?1"
+		" AND deleted_ms = 0",
+		"SELECT connection FROM connections"
+		" WHERE app = ?1 AND connection <= ?2 AND deleted_ms = 0"
+		" ORDER BY connection DESC LIMIT 1 OFFSET ?3",
+		"SELECT " COLUMNS
+		"WHERE app = ?1 AND connection > ?2 AND deleted_ms = 0"
+		" ORDER BY connection LIMIT ?3",
+	};
+	struct paging p = { fn, arg };
 
-	r = sql_page_frame(d,
-	    "SELECT count(*) FROM connections"
-	    " WHERE app = ?1 AND deleted_ms = 0",
-	    "SELECT connection FROM connections"
-	    " WHERE app = ?1 AND connection <= ?2 AND deleted_ms = 0"
-	    " ORDER BY connection DESC LIMIT 1 OFFSET ?3",
-	    page);
-	if (r == 0)
-		r = sql_prepare(d,
-		    "SELECT " COLUMNS
-		    "WHERE app = ?1 AND connection > ?2 AND deleted_ms = 0"
-		    " ORDER BY connection LIMIT ?3",
-		    &s);
-	if (r < 0)
-		return r;
-	sql_bind_number(s, 1, page->app);
-	sql_bind_number(s, 2, page->after);
-	sql_bind_number(s, 3, page->limit + 1);
-	page->last = page->after;
-	while ((r = sql_step(d, s)) > 0 && n++ < page->limit) {
-		r = read_connection(s, &c);
-		if (r < 0)
-			break;
-		page->last = c.connection;
-		fn(arg, &c);
-	}
-	page->more = r > 0;
-	sqlite3_reset(s);
-	return r < 0 ? r : 0;
+	return sql_page(d, &list, page, page_row, &p);
 }
 
 /* ---- writing ---------------------------------------------------------- */
-
-static int
-seal_secret(
-    struct directory *d, uint32_t app, struct slice secret, struct buf *sealed)
-{
-	char what[32];
-
-	if (secret.data == NULL)
-		return 0;
-	snprintf(what, sizeof(what), "secret:%u", (unsigned)app);
-	return seal_close(d->seal, what, secret, sealed);
-}
 
 /* What insert and update share: parameters 1 to 9. */
 static void
@@ -214,7 +198,7 @@ directory_connection_add(struct directory *d, struct directory_connection *c,
 	memcpy(c->lookup, text, sizeof(text));
 	c->created_ms = c->updated_ms = clock_wall_ms();
 	c->has_secret = secret.data != NULL;
-	r = seal_secret(d, c->app, secret, &sealed);
+	r = sql_seal(d, c->app, secret, &sealed);
 	if (r == 0)
 		r = sql_begin(d);
 	if (r == 0) {
@@ -268,7 +252,7 @@ directory_connection_set(struct directory *d, struct directory_connection *c,
 
 	buf_init(&sealed, SEAL_SECRET_MAX + SEAL_OVERHEAD);
 	if (secret != NULL) {
-		r = seal_secret(d, c->app, *secret, &sealed);
+		r = sql_seal(d, c->app, *secret, &sealed);
 		c->has_secret = secret->data != NULL;
 	}
 	if (r == 0)
@@ -293,7 +277,6 @@ int
 directory_connection_remove(struct directory *d, struct directory_connection *c,
     const struct directory_news *news)
 {
-	sqlite3_stmt *s = NULL;
 	int r;
 
 	r = sql_begin(d);
@@ -301,18 +284,10 @@ directory_connection_remove(struct directory *d, struct directory_connection *c,
 		return r;
 	c->number = d->writing;
 	c->updated_ms = clock_wall_ms();
-	r = sql_prepare(d,
-	    "UPDATE connections SET deleted_ms = ?1, number = ?2,"
+	r = sql_change(d,
+	    "UPDATE connections SET number = ?1, deleted_ms = ?2,"
 	    " secret = NULL WHERE connection = ?3 AND deleted_ms = 0",
-	    &s);
-	if (r == 0) {
-		sql_bind_number(s, 1, clock_wall_ms());
-		sql_bind_number(s, 2, d->writing);
-		sql_bind_number(s, 3, c->connection);
-		r = sql_run(d, s);
-	}
-	if (r == 0 && sqlite3_changes(d->db) != 1)
-		r = -ENOENT;
+	    c->connection, 0);
 	if (r == 0)
 		r = sql_touch_app(d, c->app);
 	if (r == 0)

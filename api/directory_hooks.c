@@ -107,44 +107,40 @@ directory_hook_find(struct directory *d, uint32_t app, uint32_t subscription,
 	return sql_one(d, s, read_hook, ret);
 }
 
+struct paging {
+	void (*fn)(void *arg, const struct directory_hook *hook);
+	void *arg;
+};
+
+static int
+page_row(void *arg, sqlite3_stmt *s)
+{
+	struct paging *p = arg;
+	struct directory_hook hook;
+	int r = read_hook(s, &hook);
+
+	if (r == 0)
+		p->fn(p->arg, &hook);
+	return r;
+}
+
 int
 directory_hook_page(struct directory *d, struct directory_page *page,
     void (*fn)(void *arg, const struct directory_hook *hook), void *arg)
 {
-	struct directory_hook hook;
-	sqlite3_stmt *s = NULL;
-	unsigned n = 0;
-	int r;
+	static const struct sql_list list = {
+		"SELECT count(*) FROM subscriptions WHERE app = ?1"
+		" AND deleted_ms = 0",
+		"SELECT subscription FROM subscriptions"
+		" WHERE app = ?1 AND subscription <= ?2 AND deleted_ms = 0"
+		" ORDER BY subscription DESC LIMIT 1 OFFSET ?3",
+		"SELECT " COLUMNS
+		"WHERE app = ?1 AND subscription > ?2 AND deleted_ms = 0"
+		" ORDER BY subscription LIMIT ?3",
+	};
+	struct paging p = { fn, arg };
 
-	r = sql_page_frame(d,
-	    "SELECT count(*) FROM subscriptions"
-	    " WHERE app = ?1 AND deleted_ms = 0",
-	    "SELECT subscription FROM subscriptions"
-	    " WHERE app = ?1 AND subscription <= ?2 AND deleted_ms = 0"
-	    " ORDER BY subscription DESC LIMIT 1 OFFSET ?3",
-	    page);
-	if (r == 0)
-		r = sql_prepare(d,
-		    "SELECT " COLUMNS
-		    "WHERE app = ?1 AND subscription > ?2 AND deleted_ms = 0"
-		    " ORDER BY subscription LIMIT ?3",
-		    &s);
-	if (r < 0)
-		return r;
-	sql_bind_number(s, 1, page->app);
-	sql_bind_number(s, 2, page->after);
-	sql_bind_number(s, 3, page->limit + 1);
-	page->last = page->after;
-	while ((r = sql_step(d, s)) > 0 && n++ < page->limit) {
-		r = read_hook(s, &hook);
-		if (r < 0)
-			break;
-		page->last = hook.subscription;
-		fn(arg, &hook);
-	}
-	page->more = r > 0;
-	sqlite3_reset(s);
-	return r < 0 ? r : 0;
+	return sql_page(d, &list, page, page_row, &p);
 }
 
 struct slice
@@ -161,19 +157,6 @@ static const char *
 scopes_of(const struct directory_hook *h)
 {
 	return h->scopes[0] != '\0' ? h->scopes : NULL;
-}
-
-/* secret absent: so is sealed. */
-static int
-seal_secret(const struct directory *d, uint32_t app, struct slice secret,
-    struct buf *sealed)
-{
-	char what[32];
-
-	if (secret.data == NULL)
-		return 0;
-	(void)snprintf(what, sizeof(what), "secret:%u", (unsigned)app);
-	return seal_close(d->seal, what, secret, sealed);
 }
 
 static int
@@ -228,7 +211,7 @@ directory_hook_add_secret(
 	memcpy(hook->id, id, sizeof(id));
 	hook->created_ms = hook->updated_ms = clock_wall_ms();
 	buf_init(&sealed, SEAL_SECRET_MAX + SEAL_OVERHEAD);
-	r = seal_secret(d, hook->app, secret, &sealed);
+	r = sql_seal(d, hook->app, secret, &sealed);
 	if (r == 0)
 		r = sql_begin(d);
 	if (r == 0) {
@@ -319,7 +302,7 @@ sql_store_hook(struct directory *d, struct directory_hook *hook, bool touch,
 		    memchr(secret->data, '\0', secret->len) == NULL)
 			hook->secret_until_ms = 0;
 		hook->has_secret = secret->data != NULL && !hook->secret_back;
-		r = seal_secret(d, hook->app, *secret, &sealed);
+		r = sql_seal(d, hook->app, *secret, &sealed);
 	}
 	if (r == 0)
 		r = sql_begin(d);
@@ -340,26 +323,17 @@ sql_store_hook(struct directory *d, struct directory_hook *hook, bool touch,
 int
 directory_hook_remove(struct directory *d, struct directory_hook *hook)
 {
-	sqlite3_stmt *s = NULL;
 	int r;
 
 	r = sql_begin(d);
 	if (r < 0)
 		return r;
 	hook->number = d->writing;
-	r = sql_prepare(d,
-	    "UPDATE subscriptions SET deleted_ms = ?1, number = ?2,"
+	r = sql_change(d,
+	    "UPDATE subscriptions SET number = ?1, deleted_ms = ?2,"
 	    " secret = NULL, headers = NULL"
 	    " WHERE subscription = ?3 AND deleted_ms = 0",
-	    &s);
-	if (r == 0) {
-		sql_bind_number(s, 1, clock_wall_ms());
-		sql_bind_number(s, 2, d->writing);
-		sql_bind_number(s, 3, hook->subscription);
-		r = sql_run(d, s);
-	}
-	if (r == 0 && sqlite3_changes(d->db) != 1)
-		r = -ENOENT;
+	    hook->subscription, 0);
 	if (r == 0)
 		r = sql_touch_app(d, hook->app);
 	return sql_end(d, r);

@@ -365,23 +365,85 @@ sql_touch_app(struct directory *d, uint32_t app)
 }
 
 int
-sql_page_frame(struct directory *d, const char *counting, const char *before,
-    struct directory_page *page)
+sql_change(struct directory *d, const char *sql, uint64_t a, uint64_t b)
+{
+	const uint64_t values[] = { d->writing, clock_wall_ms(), a, b };
+	sqlite3_stmt *s = NULL;
+	int r, n;
+
+	r = sql_prepare(d, sql, &s);
+	if (r < 0)
+		return r;
+	n = sqlite3_bind_parameter_count(s);
+	for (int i = 0; i < n && i < 4; i++)
+		sql_bind_number(s, i + 1, values[i]);
+	r = sql_run(d, s);
+	return r == 0 && sqlite3_changes(d->db) == 0 ? -ENOENT : r;
+}
+
+int
+sql_seal(const struct directory *d, uint32_t app, struct slice secret,
+    struct buf *sealed)
+{
+	char what[32];
+
+	if (secret.data == NULL)
+		return 0;
+	(void)snprintf(what, sizeof(what), "secret:%u", (unsigned)app);
+	return seal_close(d->seal, what, secret, sealed);
+}
+
+static int
+read_previous(sqlite3_stmt *s, void *ret)
+{
+	struct directory_page *page = ret;
+
+	page->previous = sql_column_number(s, 0);
+	return 0;
+}
+
+/* Binds what the page is of. */
+static int
+prepare_page(struct directory *d, const char *sql,
+    const struct directory_page *page, unsigned limit, sqlite3_stmt **ret)
+{
+	int r = sql_prepare(d, sql, ret);
+
+	if (r < 0)
+		return r;
+	sql_bind_number(*ret, 1, page->app);
+	sql_bind_number(*ret, 2, page->after);
+	sql_bind_number(*ret, 3, limit);
+	return 0;
+}
+
+int
+sql_page(struct directory *d, const struct sql_list *list,
+    struct directory_page *page, int (*row)(void *arg, sqlite3_stmt *s),
+    void *arg)
 {
 	sqlite3_stmt *s = NULL;
+	unsigned n = 0;
 	int r;
 
-	r = sql_number(d, counting, page->app, 0, &page->total);
+	page->previous = 0;
+	page->last = page->after;
+	r = sql_number(d, list->count, page->app, 0, &page->total);
+	if (r == 0)
+		r = prepare_page(d, list->before, page, page->limit, &s);
+	if (r == 0)
+		r = sql_one(d, s, read_previous, page);
+	if (r == 0 || r == -ENOENT)
+		r = prepare_page(d, list->records, page, page->limit + 1, &s);
 	if (r < 0)
 		return r;
-	r = sql_prepare(d, before, &s);
-	if (r < 0)
-		return r;
-	sql_bind_number(s, 1, page->app);
-	sql_bind_number(s, 2, page->after);
-	sql_bind_number(s, 3, page->limit);
-	r = sql_step(d, s);
-	page->previous = r > 0 ? sql_column_number(s, 0) : 0;
+	while ((r = sql_step(d, s)) > 0 && n++ < page->limit) {
+		page->last = sql_column_number(s, 0);
+		r = row(arg, s);
+		if (r < 0)
+			break;
+	}
+	page->more = r > 0;
 	sqlite3_reset(s);
 	return r < 0 ? r : 0;
 }

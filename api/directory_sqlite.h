@@ -56,6 +56,13 @@ int sql_column_copy(
  * takes everything back and gives r. */
 int sql_begin(struct directory *d) SL_MUST_CHECK;
 int sql_end(struct directory *d, int r) SL_MUST_CHECK;
+/* Runs sql with the number of this write, the time and two numbers, as far as
+ * it has parameters. -ENOENT: no record was changed. */
+int sql_change(
+    struct directory *d, const char *sql, uint64_t a, uint64_t b) SL_MUST_CHECK;
+/* Seals a secret of the application; appends nothing when it is absent. */
+int sql_seal(const struct directory *d, uint32_t app, struct slice secret,
+    struct buf *sealed) SL_MUST_CHECK;
 /* Gives the application the number of this write. */
 int sql_touch_app(struct directory *d, uint32_t app) SL_MUST_CHECK;
 /* Writes the whole record of a subscription, and its secret, opened; absent:
@@ -65,9 +72,14 @@ int sql_store_hook(struct directory *d, struct directory_hook *hook, bool touch,
 /* Puts the news of a connection's write into the outbox; inside one. */
 int sql_tell(struct directory *d, const struct directory_connection *c,
     const struct directory_news *news) SL_MUST_CHECK;
-/* Fills total and previous. counting: the total of application ?1; before: the
- * number before the page that ends at ?2 and is ?3 long, or no row. */
-int sql_page_frame(struct directory *d, const char *counting,
-    const char *before, struct directory_page *page) SL_MUST_CHECK;
+/* What a list is paged by: its total for application ?1; the number before the
+ * page that ends at ?2 and is ?3 long, or no row; ?3 records after ?2, whose
+ * first column is their number. */
+struct sql_list {
+	const char *count, *before, *records;
+};
+int sql_page(struct directory *d, const struct sql_list *list,
+    struct directory_page *page, int (*row)(void *arg, sqlite3_stmt *s),
+    void *arg) SL_MUST_CHECK;
 
 #endif

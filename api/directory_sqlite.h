@@ -27,6 +27,13 @@ struct directory {
 	} statements[SQL_STATEMENTS_MAX];
 };
 
+/* -errno of what SQLite said; 0 for OK and DONE. */
+int sql_errno(const struct directory *d, int rc) SL_MUST_CHECK;
+int sql_exec(struct directory *d, const char *sql) SL_MUST_CHECK;
+/* Makes the tables, or brings an older file's up to date. */
+int sql_make_schema(struct directory *d) SL_MUST_CHECK;
+/* The number of the last change, into d->number. */
+int sql_read_number(struct directory *d) SL_MUST_CHECK;
 int sql_prepare(
     struct directory *d, const char *sql, sqlite3_stmt **ret) SL_MUST_CHECK;
 /* 1: a row; 0: done; else -errno. */

@@ -184,33 +184,19 @@ show_each(void *arg, const struct directory_connection *c)
 	(void)json_array_append_new(s->data, show(s->api, c));
 }
 
+static int
+fill(struct call *c, struct directory_page *found, json_t *data)
+{
+	struct showing s = { c->api, data };
+
+	return directory_connection_page(
+	    c->api->directory, found, show_each, &s);
+}
+
 void
 connections_list(struct call *c)
 {
-	struct directory_page found = { .app = c->app.app };
-	struct showing s = { c->api, NULL };
-	struct page_ends ends = { 0 };
-	struct page page;
-	int r;
-
-	if (!page_read(&page, c, slice_text(NULL))) {
-		page_done(&page);
-		return;
-	}
-	found.after = page_number(&page);
-	found.limit = page.limit;
-	s.data = json_array();
-	r = directory_connection_page(c->api->directory, &found, show_each, &s);
-	if (r < 0) {
-		json_decref(s.data);
-		call_error(c, r);
-	} else {
-		page_ends_of(&ends, &found);
-		ends.has_total = false;
-		ends.items = json_array_size(s.data);
-		page_answer(&page, c, s.data, &ends);
-	}
-	page_done(&page);
+	page_list(c, fill, false);
 }
 
 static bool

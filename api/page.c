@@ -109,33 +109,6 @@ page_read(struct page *p, struct call *c, struct slice filter)
 	return r == 0;
 }
 
-uint64_t
-page_number(const struct page *p)
-{
-	uint64_t number = 0;
-
-	if (p->place.len == sizeof(number))
-		memcpy(&number, p->place.data, sizeof(number));
-	return number;
-}
-
-static struct slice
-place_of(const uint64_t *number)
-{
-	return (struct slice){ (const uint8_t *)number, sizeof(*number) };
-}
-
-void
-page_ends_of(struct page_ends *ends, const struct directory_page *found)
-{
-	ends->has_total = true;
-	ends->total = found->total;
-	ends->has_previous = found->after > 0;
-	ends->previous = place_of(&found->previous);
-	ends->has_next = found->more;
-	ends->next = place_of(&found->last);
-}
-
 /* ---- links ------------------------------------------------------------ */
 
 /* RFC 3986 section 2.3. */
@@ -258,4 +231,62 @@ page_answer(
 		return;
 	}
 	call_envelope(c, 200, envelope);
+}
+
+/* ---- lists of the directory ------------------------------------------- */
+
+static uint64_t
+number_of(const struct page *p)
+{
+	uint64_t number = 0;
+
+	if (p->place.len == sizeof(number))
+		memcpy(&number, p->place.data, sizeof(number));
+	return number;
+}
+
+static struct slice
+place_of(const uint64_t *number)
+{
+	return (struct slice){ (const uint8_t *)number, sizeof(*number) };
+}
+
+static void
+answer_list(struct page *p, struct call *c, const struct directory_page *found,
+    json_t *data, bool tells_total)
+{
+	struct page_ends ends = {
+		.has_previous = found->after > 0,
+		.previous = place_of(&found->previous),
+		.has_next = found->more,
+		.next = place_of(&found->last),
+		.items = json_array_size(data),
+		.has_total = tells_total,
+		.total = found->total,
+	};
+
+	page_answer(p, c, data, &ends);
+}
+
+void
+page_list(struct call *c, page_fill_fn *fill, bool tells_total)
+{
+	struct directory_page found = { .app = c->app.app };
+	struct page page;
+	json_t *data;
+	int r;
+
+	if (page_read(&page, c, slice_text(NULL))) {
+		found.after = number_of(&page);
+		found.limit = page.limit;
+		data = json_array();
+		r = data == NULL ? -ENOMEM : fill(c, &found, data);
+		if (r == 0) {
+			answer_list(&page, c, &found, data, tells_total);
+		} else {
+			json_decref(data);
+			call_error(c, r);
+		}
+	}
+	page_done(&page);
 }

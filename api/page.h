@@ -31,12 +31,16 @@ struct page_ends {
 	bool has_total;
 	uint64_t total;
 };
-/* Lists of the directory: a place is a record's number. ends points into
- * found. */
-uint64_t page_number(const struct page *p);
-void page_ends_of(struct page_ends *ends, const struct directory_page *found);
 /* Answers the call with data (taken). */
 void page_answer(
     struct page *p, struct call *c, json_t *data, const struct page_ends *ends);
+
+/*
+ * A whole list of the directory, where a place is a record's number: reads what
+ * was asked for, lets fill put the records of that page into data, answers.
+ */
+typedef int page_fill_fn(
+    struct call *c, struct directory_page *found, json_t *data);
+void page_list(struct call *c, page_fill_fn *fill, bool tells_total);
 
 #endif

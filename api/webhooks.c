@@ -37,32 +37,18 @@ show(void *arg, const struct directory_hook *hook)
 	    s->data, show_limited(s->api, hook, s->limited));
 }
 
+static int
+fill(struct call *c, struct directory_page *found, json_t *data)
+{
+	struct showing s = { c->api, data, c->app.limited != 0 };
+
+	return directory_hook_page(c->api->directory, found, show, &s);
+}
+
 void
 webhooks_list(struct call *c)
 {
-	struct directory_page found = { .app = c->app.app };
-	struct showing s = { c->api, NULL, c->app.limited != 0 };
-	struct page_ends ends = { 0 };
-	struct page page;
-	int r;
-
-	if (!page_read(&page, c, slice_text(NULL))) {
-		page_done(&page);
-		return;
-	}
-	found.after = page_number(&page);
-	found.limit = page.limit;
-	s.data = json_array();
-	r = directory_hook_page(c->api->directory, &found, show, &s);
-	if (r < 0) {
-		json_decref(s.data);
-		call_error(c, r);
-	} else {
-		page_ends_of(&ends, &found);
-		ends.items = json_array_size(s.data);
-		page_answer(&page, c, s.data, &ends);
-	}
-	page_done(&page);
+	page_list(c, fill, true);
 }
 
 bool

@@ -74,6 +74,33 @@ buf_add_text(struct buf *b, const char *text)
 }
 
 int
+buf_add_rune(struct buf *b, uint32_t rune)
+{
+	uint8_t text[4];
+
+	if (rune < 0x80) {
+		text[0] = (uint8_t)rune;
+		return buf_add(b, text, 1);
+	}
+	if (rune < 0x800) {
+		text[0] = (uint8_t)(0xc0 | rune >> 6);
+		text[1] = (uint8_t)(0x80 | (rune & 0x3f));
+		return buf_add(b, text, 2);
+	}
+	if (rune < 0x10000) {
+		text[0] = (uint8_t)(0xe0 | rune >> 12);
+		text[1] = (uint8_t)(0x80 | (rune >> 6 & 0x3f));
+		text[2] = (uint8_t)(0x80 | (rune & 0x3f));
+		return buf_add(b, text, 3);
+	}
+	text[0] = (uint8_t)(0xf0 | rune >> 18);
+	text[1] = (uint8_t)(0x80 | (rune >> 12 & 0x3f));
+	text[2] = (uint8_t)(0x80 | (rune >> 6 & 0x3f));
+	text[3] = (uint8_t)(0x80 | (rune & 0x3f));
+	return buf_add(b, text, 4);
+}
+
+int
 buf_addf(struct buf *b, const char *format, ...)
 {
 	char small[512];

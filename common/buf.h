@@ -38,6 +38,8 @@ void buf_clear(struct buf *b);
 int buf_reserve(struct buf *b, size_t len) SL_MUST_CHECK;
 int buf_add(struct buf *b, const void *data, size_t len) SL_MUST_CHECK;
 int buf_add_text(struct buf *b, const char *text) SL_MUST_CHECK;
+/* The character as UTF-8; any number below 0x110000. */
+int buf_add_rune(struct buf *b, uint32_t rune) SL_MUST_CHECK;
 int buf_addf(struct buf *b, const char *format, ...)
     SL_PRINTF(2, 3) SL_MUST_CHECK;
 /* Removes the first len bytes. */

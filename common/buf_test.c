@@ -154,10 +154,43 @@ slices_compare_and_copy(void **state)
 	free(copy);
 }
 
+static void
+runes_are_utf_8(void **state)
+{
+	static const struct {
+		uint32_t rune;
+		const char *text;
+	} runes[] = {
+		{ 0x01, "\x01" },
+		{ 0x7f, "\x7f" },
+		{ 0x80, "\xc2\x80" },
+		{ 0x7ff, "\xdf\xbf" },
+		{ 0x800, "\xe0\xa0\x80" },
+		{ 0xfffd, "\xef\xbf\xbd" },
+		{ 0xffff, "\xef\xbf\xbf" },
+		{ 0x10000, "\xf0\x90\x80\x80" },
+		{ 0x1f600, "\xf0\x9f\x98\x80" },
+		{ 0x10ffff, "\xf4\x8f\xbf\xbf" },
+	};
+	struct buf b;
+
+	(void)state;
+	buf_init(&b, 4);
+	for (size_t i = 0; i < sizeof(runes) / sizeof(*runes); i++) {
+		buf_clear(&b);
+		assert_int_equal(buf_add_rune(&b, runes[i].rune), 0);
+		assert_true(slice_is(buf_slice(&b), runes[i].text));
+	}
+	assert_int_equal(buf_add_rune(&b, 'x'), -ENOBUFS);
+	assert_int_equal(b.len, 4);
+	buf_done(&b);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(runes_are_utf_8),
 		cmocka_unit_test(grows_to_its_cap_and_no_further),
 		cmocka_unit_test(an_unreachable_cap_is_no_trap),
 		cmocka_unit_test(empty_and_absent_differ),

@@ -231,29 +231,6 @@ write_unit(uint32_t unit, struct buf *out)
 	return buf_addf(out, "\\u%04x", unit);
 }
 
-static int
-write_rune(uint32_t rune, struct buf *out)
-{
-	uint8_t b[4];
-
-	if (rune < 0x800) {
-		b[0] = (uint8_t)(0xc0 | rune >> 6);
-		b[1] = (uint8_t)(0x80 | (rune & 0x3f));
-		return buf_add(out, b, 2);
-	}
-	if (rune < 0x10000) {
-		b[0] = (uint8_t)(0xe0 | rune >> 12);
-		b[1] = (uint8_t)(0x80 | (rune >> 6 & 0x3f));
-		b[2] = (uint8_t)(0x80 | (rune & 0x3f));
-		return buf_add(out, b, 3);
-	}
-	b[0] = (uint8_t)(0xf0 | rune >> 18);
-	b[1] = (uint8_t)(0x80 | (rune >> 12 & 0x3f));
-	b[2] = (uint8_t)(0x80 | (rune >> 6 & 0x3f));
-	b[3] = (uint8_t)(0x80 | (rune & 0x3f));
-	return buf_add(out, b, 4);
-}
-
 /* One character, a pair of surrogates put together. */
 static int
 write_character(struct json_units *u, uint32_t unit, struct buf *out)
@@ -269,13 +246,13 @@ write_character(struct json_units *u, uint32_t unit, struct buf *out)
 		return buf_add(out, &c, 1);
 	}
 	if (unit < 0xd800 || unit >= 0xe000)
-		return write_rune(unit, out);
+		return buf_add_rune(out, unit);
 	low = json_next_unit(&ahead);
 	if (unit >= 0xdc00 || low < 0xdc00 || low >= 0xe000)
 		return write_unit(unit, out);
 	*u = ahead;
-	return write_rune(
-	    0x10000 + ((unit & 0x3ff) << 10) + ((uint32_t)low & 0x3ff), out);
+	return buf_add_rune(
+	    out, 0x10000 + ((unit & 0x3ff) << 10) + ((uint32_t)low & 0x3ff));
 }
 
 static int

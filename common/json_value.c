@@ -195,33 +195,6 @@ json_pointer(const struct json *j, uint32_t node, const char *pointer)
 }
 
 static int
-add_rune(struct buf *out, uint32_t rune)
-{
-	uint8_t b[4];
-
-	if (rune < 0x80) {
-		b[0] = (uint8_t)rune;
-		return buf_add(out, b, 1);
-	}
-	if (rune < 0x800) {
-		b[0] = (uint8_t)(0xc0 | rune >> 6);
-		b[1] = (uint8_t)(0x80 | (rune & 0x3f));
-		return buf_add(out, b, 2);
-	}
-	if (rune < 0x10000) {
-		b[0] = (uint8_t)(0xe0 | rune >> 12);
-		b[1] = (uint8_t)(0x80 | (rune >> 6 & 0x3f));
-		b[2] = (uint8_t)(0x80 | (rune & 0x3f));
-		return buf_add(out, b, 3);
-	}
-	b[0] = (uint8_t)(0xf0 | rune >> 18);
-	b[1] = (uint8_t)(0x80 | (rune >> 12 & 0x3f));
-	b[2] = (uint8_t)(0x80 | (rune >> 6 & 0x3f));
-	b[3] = (uint8_t)(0x80 | (rune & 0x3f));
-	return buf_add(out, b, 4);
-}
-
-static int
 add_decoded(struct slice raw, struct buf *out)
 {
 	struct json_units u = json_units(raw), ahead;
@@ -245,7 +218,7 @@ add_decoded(struct slice raw, struct buf *out)
 				rune = REPLACEMENT;
 			}
 		}
-		r = add_rune(out, rune);
+		r = buf_add_rune(out, rune);
 		if (r < 0)
 			return r;
 	}

@@ -168,20 +168,6 @@ make_secret(struct jsonapi_secret *secret)
 	return r;
 }
 
-/* A client that was told 503 will ask again: leave nothing behind. */
-static int
-undo_create(struct call *c)
-{
-	struct directory_hook hook;
-	int r;
-
-	r = directory_hook_find(
-	    c->api->directory, c->app.app, c->undo_number, &hook);
-	if (r == 0)
-		r = directory_hook_remove(c->api->directory, &hook);
-	return r;
-}
-
 static void
 add_location(struct call *c, const struct directory_hook *hook)
 {
@@ -210,7 +196,7 @@ create(
 		call_error(c, r);
 		return;
 	}
-	c->undo = undo_create;
+	c->undo = webhooks_undo;
 	c->undo_number = hook->subscription;
 	add_location(c, hook);
 	call_written(c, hook->number, true, 201, show(c, hook));

@@ -73,9 +73,8 @@ webhooks_get(struct call *c)
 		    c, 200, show_limited(c->api, &hook, c->app.limited != 0));
 }
 
-/* A client that was told 503 will ask again: leave nothing behind. */
-static int
-undo_create(struct call *c)
+int
+webhooks_undo(struct call *c)
 {
 	struct directory_hook hook;
 	int r;
@@ -141,7 +140,7 @@ create(struct call *c, bool right, const char *why)
 		call_error(c, r);
 		return;
 	}
-	c->undo = undo_create;
+	c->undo = webhooks_undo;
 	c->undo_number = hook.subscription;
 	/* Its token is new to the ingests. */
 	call_written(c, hook.number, true, 201,

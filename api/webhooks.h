@@ -18,4 +18,8 @@ bool webhooks_find(struct call *c, struct directory_hook *ret);
 /* False after the call was answered 402: the quota of this month is used up. */
 bool webhooks_has_quota(struct call *c);
 
+/* Of a creation: a client that was told 503 will ask again, so nothing is left
+ * behind. c->undo_number is the subscription. */
+int webhooks_undo(struct call *c) SL_MUST_CHECK;
+
 #endif

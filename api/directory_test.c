@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -289,6 +290,40 @@ test_hook_headers(void **state)
 	assert_int_equal(directory_hook_get(w->d, 1, h.id, &got), 0);
 	assert_int_equal(got.headers_len, 0);
 	assert_true(got.has_secret);
+}
+
+/* What was added to the tables since, and is nothing in an older file. */
+static void
+test_older_file(void **state)
+{
+	struct world *w = *state;
+	struct directory_hook h = hook_of("http://a.test/"), got;
+	sqlite3 *db = NULL;
+
+	assert_int_equal(
+	    directory_hook_add_secret(w->d, &h, slice_text("mine")), 0);
+	directory_close(w->d);
+	w->d = NULL;
+	assert_int_equal(sqlite3_open(w->path, &db), SQLITE_OK);
+	assert_int_equal(
+	    sqlite3_exec(db,
+		"ALTER TABLE subscriptions DROP COLUMN headers;"
+		"ALTER TABLE subscriptions DROP COLUMN http2;"
+		"ALTER TABLE subscriptions DROP COLUMN secret_back;"
+		"ALTER TABLE subscriptions DROP COLUMN ordered;"
+		"PRAGMA user_version = 3",
+		NULL, NULL, NULL),
+	    SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	assert_int_equal(directory_open(w->path, &w->seal, true, &w->d), 0);
+	assert_int_equal(directory_hook_get(w->d, 1, h.id, &got), 0);
+	assert_true(got.has_secret);
+	assert_int_equal(got.headers_len, 0);
+	assert_false(got.http2 || got.secret_back || got.ordered);
+	got.http2 = true;
+	assert_int_equal(directory_hook_set(w->d, &got, false), 0);
+	assert_int_equal(directory_hook_get(w->d, 1, h.id, &got), 0);
+	assert_true(got.http2 && got.has_secret);
 }
 
 static void
@@ -741,6 +776,8 @@ main(void)
 		    test_hook_secret_and_scopes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    test_hook_headers, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_older_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    test_key_ids, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

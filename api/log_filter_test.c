@@ -94,6 +94,29 @@ test_numbers_as_floats(void **state)
 	assert_int_equal(f.query.attempt, 2);
 }
 
+/* Some clients' least date; nothing is that old. */
+static void
+test_dates_before_1970(void **state)
+{
+	static const char *const start[] = { "filter[start_date]",
+		"0001-01-01T00:00:00Z", NULL };
+	static const char *const end[] = { "filter[end_date]",
+		"1969-12-31T23:59:59.999Z", NULL };
+	static const char *const wrong[] = { "filter[start_date]", "1969-02-30",
+		NULL };
+	static const char *const late[] = { "filter[start_date]", "2024-01-01",
+		"filter[end_date]", "1969-01-01T00:00:00Z", NULL };
+	struct log_filter f;
+
+	(void)state;
+	assert_true(read_pairs(&f, start));
+	assert_int_equal(f.query.from_ms, 0);
+	assert_true(read_pairs(&f, end));
+	assert_int_equal(f.query.to_ms, 1);
+	assert_false(read_pairs(&f, wrong));
+	assert_false(read_pairs(&f, late));
+}
+
 static void
 test_refused(void **state)
 {
@@ -135,6 +158,7 @@ main(void)
 		cmocka_unit_test(test_every_filter),
 		cmocka_unit_test(test_statuses_together),
 		cmocka_unit_test(test_numbers_as_floats),
+		cmocka_unit_test(test_dates_before_1970),
 		cmocka_unit_test(test_refused),
 	};
 

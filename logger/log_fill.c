@@ -126,6 +126,16 @@ log_is_full(struct log_index *x)
 	       x->open->head.count >= atomic_load(&x->segment_max);
 }
 
+static void
+put_in_place(
+    struct log_index *x, struct log_segment *open, struct log_segment *sealing)
+{
+	pthread_mutex_lock(&x->lock);
+	x->open = open;
+	x->sealing = sealing;
+	pthread_mutex_unlock(&x->lock);
+}
+
 /* Puts the open segment into the file and begins the next. Every event up to
  * `event` is in this segment or those before. */
 int
@@ -154,12 +164,10 @@ log_seal(struct log_index *x, uint64_t event)
 		return r;
 	}
 	fail_point("logger.index.seal");
-	pthread_mutex_lock(&x->lock);
-	r = log_file_end(x->file);
-	if (r == 0)
-		x->open = next;
-	pthread_mutex_unlock(&x->lock);
+	put_in_place(x, next, sealed);
+	r = log_file_end(x->file); /* may wait for the disk */
 	fail_point("logger.index.sealed");
+	put_in_place(x, r < 0 ? sealed : next, NULL);
 	if (r < 0) {
 		x->entry_count--;
 		log_undo_file(x);
@@ -194,7 +202,7 @@ log_add_new(struct log_index *x, const struct log_new *n)
 static int
 flush(struct log_index *x)
 {
-	size_t at = 0;
+	size_t at = 0, end;
 	int r = 0;
 
 	while (r == 0 && at < x->new_count) {
@@ -202,8 +210,11 @@ flush(struct log_index *x)
 			r = log_seal(x, x->events[x->news[at].event].seq - 1);
 		if (r < 0)
 			break;
+		end = at + LOG_ADD_MAX;
+		if (end > x->new_count)
+			end = x->new_count;
 		pthread_mutex_lock(&x->lock);
-		for (; r == 0 && at < x->new_count && !log_is_full(x); at++)
+		for (; r == 0 && at < end && !log_is_full(x); at++)
 			r = log_add_new(x, &x->news[at]);
 		pthread_mutex_unlock(&x->lock);
 	}

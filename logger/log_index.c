@@ -371,8 +371,8 @@ log_view_begin(struct log_view *v, const struct msg *query,
 	log_filter_init(&v->filter, x->seed, query);
 	v->filter.before = *before;
 	v->filter.first_event = first_event;
-	/* The file and what is in memory, of one moment: the thread seals
-	 * under the lock. */
+	/* The file and what is in memory, of one moment: what is on its way
+	 * from here to there is found in either, and given once. */
 	pthread_mutex_lock(&x->lock);
 	if (x->usable && !atomic_load(&x->suspect)) {
 		v->filter.last_event = x->last_event;
@@ -383,6 +383,8 @@ log_view_begin(struct log_view *v, const struct msg *query,
 			r = log_search_begin(v->search, v->file, &v->filter);
 		if (r == 0)
 			r = log_search_segment(v->search, x->open);
+		if (r == 0 && x->sealing != NULL)
+			r = log_search_segment(v->search, x->sealing);
 	}
 	pthread_mutex_unlock(&x->lock);
 	if (r < 0)

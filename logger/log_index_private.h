@@ -13,6 +13,7 @@
 
 #define LOG_BATCH_EVENTS 1024
 #define LOG_BATCH_DELIVERIES 4096
+#define LOG_ADD_MAX 512	      /* deliveries added under the lock at once */
 #define LOG_PENDING_MAX 65536 /* looked at again; more stay PENDING */
 
 /* A sealed segment, as far as the thread keeps it in memory. */
@@ -65,6 +66,9 @@ struct log_index {
 	bool stopping;
 	bool usable;
 	struct log_segment *open;
+	/* Being committed to the file, which may have it already: searched,
+	 * too. NULL otherwise. */
+	struct log_segment *sealing;
 	uint64_t last_event;  /* all up to it are in */
 	uint64_t last_change; /* the same */
 

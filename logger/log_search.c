@@ -14,12 +14,18 @@ struct source {
 	uint32_t parts_left; /* from the first on, not read yet */
 };
 
+/* Candidates, newest first from `taken` on. */
+struct pool {
+	struct log_position *list;
+	size_t taken, count, cap;
+};
+
 struct log_search {
 	struct log_file *file;
 	const struct log_filter *filter;
-	/* Found and not taken, newest first from `taken` on. */
-	struct log_position *pool;
-	size_t taken, count, cap;
+	struct pool found; /* in segments */
+	struct pool added; /* by the caller; in order once that has ended */
+	bool ordered;
 	bool has_last;
 	struct log_position last; /* taken last */
 	struct log_sealed sealed; /* being read, while has_source */
@@ -118,11 +124,28 @@ log_filter_init(struct log_filter *f, uint64_t seed, const struct msg *q)
 
 /* Before something is added. */
 static size_t
-pool_tidy(struct log_search *s)
+pool_tidy(struct pool *p)
 {
-	if (s->taken == s->count)
-		s->taken = s->count = 0;
-	return s->count;
+	if (p->taken == p->count)
+		p->taken = p->count = 0;
+	return p->count;
+}
+
+static int
+pool_add(struct pool *p, const struct log_position *at)
+{
+	if (p->count == p->cap) {
+		size_t cap = p->cap > 0 ? p->cap * 2 : FIRST_POOL;
+		struct log_position *list =
+		    realloc(p->list, cap * sizeof(*list));
+
+		if (list == NULL)
+			return -ENOMEM;
+		p->list = list;
+		p->cap = cap;
+	}
+	p->list[p->count++] = *at;
+	return 0;
 }
 
 /* Newest first. */
@@ -132,36 +155,26 @@ compare_newest(const void *a, const void *b)
 	return log_position_compare(b, a);
 }
 
-static int
-pool_add(struct log_search *s, const struct log_position *at)
-{
-	if (s->count == s->cap) {
-		size_t cap = s->cap > 0 ? s->cap * 2 : FIRST_POOL;
-		struct log_position *pool =
-		    realloc(s->pool, cap * sizeof(*pool));
-
-		if (pool == NULL)
-			return -ENOMEM;
-		s->pool = pool;
-		s->cap = cap;
-	}
-	s->pool[s->count++] = *at;
-	return 0;
-}
-
 /* What was added from `from` on may belong further to the front. */
 static void
-pool_sort(struct log_search *s, size_t from)
+pool_sort(struct pool *p, size_t from)
 {
 	bool sorted = true;
 
-	for (size_t i = from > s->taken ? from : s->taken + 1;
-	     sorted && i < s->count; i++)
+	for (size_t i = from > p->taken ? from : p->taken + 1;
+	     sorted && i < p->count; i++)
 		sorted =
-		    log_position_compare(&s->pool[i - 1], &s->pool[i]) >= 0;
+		    log_position_compare(&p->list[i - 1], &p->list[i]) >= 0;
 	if (!sorted)
-		qsort(s->pool + s->taken, s->count - s->taken, sizeof(*s->pool),
+		qsort(p->list + p->taken, p->count - p->taken, sizeof(*p->list),
 		    compare_newest);
+}
+
+/* NULL when it is empty. */
+static const struct log_position *
+pool_first(const struct pool *p)
+{
+	return p->taken < p->count ? &p->list[p->taken] : NULL;
 }
 
 /* ---- one segment -------------------------------------------------------- */
@@ -273,7 +286,7 @@ read_part(struct log_search *s, struct source *from)
 	uint32_t part = --from->parts_left;
 	uint32_t first = part * LOG_PART, end = first + LOG_PART;
 	const struct log_place *places = s->places;
-	size_t before = pool_tidy(s);
+	size_t before = pool_tidy(&s->found);
 	int r = 0;
 
 	if (end > from->head->count)
@@ -287,8 +300,8 @@ read_part(struct log_search *s, struct source *from)
 	for (uint32_t i = end; r == 0 && i-- > first;)
 		if (from->wanted.words[i / 64] >> i % 64 & 1 &&
 		    place_wanted(s->filter, &places[i - first]))
-			r = pool_add(s, &places[i - first].at);
-	pool_sort(s, before);
+			r = pool_add(&s->found, &places[i - first].at);
+	pool_sort(&s->found, before);
 	return r;
 }
 
@@ -332,7 +345,8 @@ log_search_free(struct log_search *s)
 		return;
 	log_sealed_done(&s->sealed);
 	log_sealed_done(&s->next);
-	free(s->pool);
+	free(s->found.list);
+	free(s->added.list);
 	free(s);
 }
 
@@ -356,7 +370,9 @@ log_search_begin(struct log_search *s, struct log_file *file,
 {
 	s->file = file;
 	s->filter = filter;
-	s->taken = s->count = 0;
+	s->found.taken = s->found.count = 0;
+	s->added.taken = s->added.count = 0;
+	s->ordered = false;
 	s->has_last = false;
 	s->has_source = false;
 	return find_next(s, INT64_MAX);
@@ -381,15 +397,11 @@ int
 log_search_add(struct log_search *s, const struct log_position *at)
 {
 	const struct log_filter *f = s->filter;
-	size_t before = pool_tidy(s);
-	int r;
 
 	if (at->event < f->first_event || at->event > f->last_event ||
 	    log_position_compare(at, &f->before) >= 0)
 		return 0;
-	r = pool_add(s, at);
-	pool_sort(s, before);
-	return r;
+	return pool_add(&s->added, at);
 }
 
 /* The segment that is next becomes the one being read. */
@@ -411,33 +423,59 @@ go_on(struct log_search *s)
 	return r;
 }
 
+/* The pool whose first is the newest; NULL: both are empty. */
+static struct pool *
+newest_pool(struct log_search *s)
+{
+	const struct log_position *found = pool_first(&s->found);
+	const struct log_position *added = pool_first(&s->added);
+
+	if (found == NULL)
+		return added == NULL ? NULL : &s->added;
+	if (added == NULL || log_position_compare(found, added) >= 0)
+		return &s->found;
+	return &s->added;
+}
+
 /* Nothing that is not read yet may stand before or beside the pool's first. */
 static bool
-pool_is_first(const struct log_search *s)
+is_first(const struct log_search *s, const struct pool *p)
 {
-	uint64_t event = s->pool[s->taken].event;
+	uint64_t event = p->list[p->taken].event;
 
 	if (s->has_source && reach_of(&s->source) >= event)
 		return false;
 	return !s->has_next || s->next.reach < event;
 }
 
+/* Takes the pool's first; false: that was taken before. */
+static bool
+take(struct log_search *s, struct pool *p, struct log_position *ret)
+{
+	*ret = p->list[p->taken++];
+	if (s->has_last && log_position_compare(ret, &s->last) == 0)
+		return false;
+	s->last = *ret;
+	s->has_last = true;
+	return true;
+}
+
 int
 log_search_next(struct log_search *s, struct log_position *ret)
 {
+	if (!s->ordered)
+		pool_sort(&s->added, 0);
+	s->ordered = true;
 	for (;;) {
+		struct pool *p = newest_pool(s);
 		int r = 0;
 
 		if (s->has_source && s->source.parts_left == 0)
 			s->has_source = false;
-		if (s->taken < s->count && pool_is_first(s)) {
-			*ret = s->pool[s->taken++];
-			if (s->has_last &&
-			    log_position_compare(ret, &s->last) == 0)
-				continue;
-			s->last = *ret;
-			s->has_last = true;
-			return 1;
+		if (p != NULL && is_first(s, p)) {
+			if (take(s, p, ret))
+				return 1;
+			continue;
 		}
 		if (s->has_source)
 			r = read_part(s, &s->source);

@@ -8,9 +8,13 @@
  * of very different size, twenty event types, skewed values, some rare ones,
  * an event in 2,000 with 100 subscribers, one delivery in 50 that fails at
  * first. Then builds the index anew, and asks for pages of 200: the first, one
- * from the middle, one from far back.
+ * from the middle, one from far back. Then 20,000 deliveries of all ages get
+ * another attempt; and some of the questions are asked again while 20,000
+ * events a second come in.
  */
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +40,7 @@ struct made {
 	struct store_op op;
 };
 
-static uint64_t seed = 88172645463325252u;
+static _Thread_local uint64_t seed = 88172645463325252u;
 
 static uint32_t
 any(uint32_t below)
@@ -196,11 +200,13 @@ make_all(struct store *store, uint64_t logs, struct slice body)
 {
 	static struct made made[BATCH];
 	static struct store_op ops[BATCH], outcomes[BATCH * FANOUT];
-	struct id_maker ids;
-	uint64_t done = 0, n = 0;
+	static struct id_maker ids;
+	static uint64_t n;
+	uint64_t done = 0;
 	int r = 0;
 
-	id_maker_init(&ids);
+	if (n == 0)
+		id_maker_init(&ids);
 	while (r == 0 && done < logs) {
 		size_t count = 0;
 
@@ -222,6 +228,15 @@ make_all(struct store *store, uint64_t logs, struct slice body)
 		if (r == 0 && n % (BATCH * 4096) == 0)
 			(void)fprintf(stderr, "made %" PRIu64 " logs\n", done);
 	}
+	return r;
+}
+
+static int
+retry_all(struct store *store)
+{
+	static struct store_op outcomes[STORE_TAKE_MAX];
+	int r = 0;
+
 	for (uint32_t s = 1; r == 0 && s < 100 + FANOUT; s++)
 		r = retry(store, s, outcomes);
 	return r;
@@ -313,10 +328,36 @@ ask_all(struct store_reader *reader, uint64_t last_event, struct question *q)
 		(const uint8_t *)(text), sizeof(text) - 1 \
 	}
 
+/* When the event there was planned. */
+static uint64_t
+time_at(struct store_reader *reader, uint64_t event)
+{
+	uint8_t cursor[12];
+	struct msg q = { .type = MSG_QUERY,
+		.query = 1,
+		.what = MSG_QUERY_LOGS,
+		.app = 1,
+		.limit = 1,
+		.cursor = { cursor, sizeof(cursor) } };
+	struct msg page, row = { .planned_ms = 0 };
+	struct buf out;
+
+	set_event(cursor, event);
+	buf_init(&out, LIMIT_MESSAGE_BYTES);
+	if (store_page(reader, &q, &out) == 0 &&
+	    msg_unpack(buf_slice(&out), &page) == 0)
+		(void)msg_next(&page.rows, MSG_ROW, &row);
+	buf_done(&out);
+	return row.planned_ms;
+}
+
 static int
 ask_everything(struct store *store, uint64_t last_event)
 {
+	struct store_reader *reader = NULL;
+	int r = store_reader_open(store, &reader);
 	uint64_t now = clock_wall_ms();
+	uint64_t middle = r == 0 ? time_at(reader, last_event / 2) : 0;
 	struct question list[] = {
 		{ "no filter", { 0 } },
 		{ "no filter, small application", { .app = 3 } },
@@ -359,7 +400,10 @@ ask_everything(struct store *store, uint64_t last_event)
 		    { .exclude_apis = TEXT("crm,accounting,hris,ats") } },
 		{ "exclude_apis all",
 		    { .exclude_apis = TEXT("crm,accounting,hris,ats,vault") } },
-		{ "from: last second", { .from_ms = now - 1000 } },
+		{ "from: the middle", { .from_ms = middle } },
+		{ "to: the middle", { .to_ms = middle } },
+		{ "one second of the middle",
+		    { .from_ms = middle, .to_ms = middle + 1000 } },
 		{ "to: an hour before any", { .to_ms = now - 86400000 } },
 		{ "from: an hour after all", { .from_ms = now + 3600000 } },
 		{ "service and failed",
@@ -378,8 +422,6 @@ ask_everything(struct store *store, uint64_t last_event)
 		{ "fan-out subscription, failed",
 		    { .subscription = 150, .success = MSG_FALSE } },
 	};
-	struct store_reader *reader = NULL;
-	int r = store_reader_open(store, &reader);
 
 	(void)printf("ms, p50 and longest of %d, pages of %d\n", REPEATS, PAGE);
 	for (size_t i = 0; r == 0 && i < sizeof(list) / sizeof(list[0]); i++)
@@ -401,6 +443,156 @@ wait_indexed(struct store *store, uint64_t last_event)
 		store_stats(store, &stats);
 	} while (stats.log_indexed && stats.log_event < last_event);
 	return stats.log_indexed ? 0 : -1;
+}
+
+/* Deliveries of all ages get another attempt: what each costs the index. */
+static int
+change_some(struct store *store, uint64_t last_event)
+{
+	static struct store_op ops[256];
+	struct store_reader *reader = NULL;
+	double cpu = 0, all = cpu_us(CLOCK_PROCESS_CPUTIME_ID), before;
+	uint64_t changed = 0;
+	uint8_t cursor[12];
+	struct buf out;
+	int r = store_reader_open(store, &reader);
+
+	buf_init(&out, LIMIT_MESSAGE_BYTES);
+	before = cpu_us(CLOCK_THREAD_CPUTIME_ID);
+	for (unsigned n = 0; r == 0 && n < 1000; n++) {
+		struct msg q = { .type = MSG_QUERY,
+			.query = 1,
+			.what = MSG_QUERY_LOGS,
+			.app = 1,
+			.limit = 20,
+			.success = MSG_TRUE,
+			.cursor = { cursor, sizeof(cursor) } };
+		struct msg page, row;
+		size_t count = 0;
+
+		set_event(cursor, 1 + any((uint32_t)last_event));
+		buf_clear(&out);
+		r = store_page(reader, &q, &out);
+		if (r == 0)
+			r = msg_unpack(buf_slice(&out), &page);
+		while (r == 0 && msg_next(&page.rows, MSG_ROW, &row)) {
+			struct id id;
+
+			if (id_from(row.delivery, &id) < 0)
+				continue;
+			end(&ops[count], id_custody(id), 0, id_subscription(id),
+			    1000 + n, (uint32_t)row.attempt + 1);
+			count++;
+		}
+		if (r == 0)
+			r = apply(store, ops, count);
+		changed += count;
+	}
+	for (struct store_stats s = { .log_changes = 1 };
+	     r == 0 && s.log_changes > 0;)
+		store_stats(store, &s);
+	cpu = cpu_us(CLOCK_THREAD_CPUTIME_ID) - before;
+	all = cpu_us(CLOCK_PROCESS_CPUTIME_ID) - all;
+	(void)printf("%" PRIu64 " changes in 1,000 places: index and "
+		     "checkpoints CPU %.1f us per change\n",
+	    changed, (all - cpu) / (double)changed);
+	buf_done(&out);
+	store_reader_close(reader);
+	return r;
+}
+
+/* ---- under load --------------------------------------------------------- */
+
+#define LOAD_SECONDS 10
+#define LOAD_EVENTS 20000 /* a second */
+
+struct load {
+	struct store *store;
+	struct slice body;
+	_Atomic bool over;
+	uint64_t events;
+	int result;
+};
+
+static void *
+load_run(void *arg)
+{
+	struct load *l = arg;
+	double began = cpu_us(CLOCK_MONOTONIC), now = began;
+
+	while (l->result == 0 && now < began + LOAD_SECONDS * 1e6) {
+		l->result = make_all(l->store, BATCH, l->body);
+		l->events += BATCH;
+		while (now < began + (double)l->events * 1e6 / LOAD_EVENTS) {
+			const struct timespec pause = { 0, 200000 };
+
+			(void)nanosleep(&pause, NULL);
+			now = cpu_us(CLOCK_MONOTONIC);
+		}
+		now = cpu_us(CLOCK_MONOTONIC);
+	}
+	atomic_store(&l->over, true);
+	return NULL;
+}
+
+static int
+ask_under_load(struct store *store, struct slice body)
+{
+	struct question list[] = {
+		{ "no filter", { 0 } },
+		{ "consumer nobody has", { .consumer_id = TEXT("nobody") } },
+		{ "status 404, nobody has", { .statuses = TEXT("404") } },
+		{ "success false", { .success = MSG_FALSE } },
+		{ "service rare", { .service_id = TEXT("rare") } },
+		{ "exclude_apis all",
+		    { .exclude_apis = TEXT("crm,accounting,hris,ats,vault") } },
+	};
+	static double ms[100000];
+	struct load load = { .store = store, .body = body };
+	struct store_reader *reader = NULL;
+	size_t count = 0;
+	uint64_t behind = 0;
+	pthread_t thread = 0;
+	struct buf out;
+	int r = store_reader_open(store, &reader);
+
+	if (r == 0)
+		r = -pthread_create(&thread, NULL, load_run, &load);
+	if (r < 0)
+		return r;
+	buf_init(&out, LIMIT_MESSAGE_BYTES);
+	for (unsigned i = 0; !atomic_load(&load.over) && count < 100000; i++) {
+		const struct timespec pause = { 0, 20000000 };
+		struct question *q = &list[i % COUNT(list)];
+		struct store_stats stats;
+		double began;
+
+		(void)nanosleep(&pause, NULL);
+		q->query.type = MSG_QUERY;
+		q->query.query = 1;
+		q->query.what = MSG_QUERY_LOGS;
+		q->query.limit = PAGE;
+		q->query.app = 1;
+		store_stats(store, &stats);
+		if (stats.last_event - stats.log_event > behind)
+			behind = stats.last_event - stats.log_event;
+		buf_clear(&out);
+		began = cpu_us(CLOCK_MONOTONIC);
+		if (store_page(reader, &q->query, &out) < 0)
+			break;
+		ms[count++] = (cpu_us(CLOCK_MONOTONIC) - began) / 1e3;
+	}
+	r = -pthread_join(thread, NULL);
+	qsort(ms, count, sizeof(ms[0]), compare);
+	if (count > 0)
+		(void)printf("at %" PRIu64 " events/s: %zu pages, ms p50 %.2f "
+			     "p99 %.2f longest %.2f; at most %" PRIu64
+			     " events behind\n",
+		    load.events / LOAD_SECONDS, count, ms[count / 2],
+		    ms[count * 99 / 100], ms[count - 1], behind);
+	buf_done(&out);
+	store_reader_close(reader);
+	return r < 0 ? r : load.result;
 }
 
 static uint64_t
@@ -458,7 +650,7 @@ main(int argc, char **argv)
 		return 1;
 	if (file_bytes(argv[1], "") == 0) {
 		if (open_store(argv[1], &store, &last_event) < 0 ||
-		    make_all(store, logs, body) < 0)
+		    make_all(store, logs, body) < 0 || retry_all(store) < 0)
 			return 1;
 		store_close(store);
 	}
@@ -476,7 +668,9 @@ main(int argc, char **argv)
 	    last_event, logs, began / 1e6, cpu / (double)last_event,
 	    (double)file_bytes(argv[1], "-index") / (double)last_event,
 	    (double)file_bytes(argv[1], "") / (double)last_event);
-	if (ask_everything(store, last_event) < 0)
+	if (ask_everything(store, last_event) < 0 ||
+	    change_some(store, last_event) < 0 ||
+	    ask_under_load(store, body) < 0)
 		return 1;
 	store_close(store);
 	return 0;

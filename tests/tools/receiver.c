@@ -16,10 +16,12 @@
 #include <fcntl.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -29,6 +31,7 @@
 #include "common/limits.h"
 
 #define CONNECTIONS_MAX 4096
+#define WAIT_MAX_MS 1000
 #define LINE_MAX_BYTES (LIMIT_TEMPLATE_BYTES + 8192)
 
 struct request {
@@ -158,6 +161,33 @@ write_port(const char *path, unsigned port)
 	return fclose(f) == 0 ? 0 : -errno;
 }
 
+/*
+ * The library's own thread waits again, for ever, when 128 connections were
+ * ready at once (0.9.75): its epoll set is looked at from outside.
+ */
+static int
+serve(struct MHD_Daemon *daemon, int signals)
+{
+	const union MHD_DaemonInfo *info =
+	    MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	struct pollfd fds[] = { { .events = POLLIN },
+		{ .fd = signals, .events = POLLIN } };
+
+	if (info == NULL)
+		return 1;
+	fds[0].fd = info->epoll_fd;
+	while (fds[1].revents == 0) {
+		MHD_UNSIGNED_LONG_LONG ms = WAIT_MAX_MS;
+
+		if (MHD_run(daemon) != MHD_YES)
+			return 1;
+		if (MHD_get_timeout(daemon, &ms) != MHD_YES || ms > WAIT_MAX_MS)
+			ms = WAIT_MAX_MS;
+		(void)poll(fds, 2, (int)ms);
+	}
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -166,7 +196,7 @@ main(int argc, char **argv)
 	const union MHD_DaemonInfo *info;
 	struct MHD_Daemon *daemon;
 	sigset_t set;
-	int fd, sig;
+	int fd, signals;
 
 	if ((argc != 3 && argc != 4) ||
 	    (argc == 4 &&
@@ -180,19 +210,18 @@ main(int argc, char **argv)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	daemon = MHD_start_daemon(
-	    MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL,
-	    NULL, on_request, &fd, MHD_OPTION_SOCK_ADDR, &address,
+	daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0,
+	    NULL, NULL, on_request, &fd, MHD_OPTION_SOCK_ADDR, &address,
 	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
 	    MHD_OPTION_NOTIFY_COMPLETED, on_done, NULL, MHD_OPTION_END);
-	if (fd < 0 || daemon == NULL) {
+	signals = signalfd(-1, &set, SFD_CLOEXEC);
+	if (fd < 0 || signals < 0 || daemon == NULL) {
 		perror("receiver");
 		return 1;
 	}
 	info = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT);
 	if (info == NULL || write_port(argv[1], info->port) != 0)
 		return 1;
-	sigwait(&set, &sig);
 	/* Hanging requests would have to be resumed before a proper stop. */
-	_exit(0);
+	_exit(serve(daemon, signals));
 }

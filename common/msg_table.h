@@ -29,7 +29,7 @@ struct msg_field {
 	const char *text;
 };
 
-#define MSG_USES_MAX 32 /* fields of one message */
+#define MSG_USES_MAX 32 /* fields of one message: a bit each of 32 */
 
 struct msg_use {
 	uint8_t key; /* 0 ends the uses */

@@ -1,4 +1,5 @@
 """What a client meets at the gateway itself."""
+import concurrent.futures
 import json
 import socket
 import threading
@@ -178,5 +179,7 @@ def gateway(client):
     need(status == 200, f"the api behind the gateway: {status} {body!r}")
     errors(client)
     address(client)
-    slow(client)
-    nobody_there(client)
+    # Ten seconds each, and neither minds the other.
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        for done in [pool.submit(slow, client), pool.submit(nobody_there, client)]:
+            done.result()

@@ -91,15 +91,15 @@ def roll(client, receiver):
     for stage in STAGES:
         took, rolled = rotate(stage)
         nobody_noticed(f"{stage}: key rotated, each replaced ({rolled:.1f} of {took:.1f} s)")
+        if stage == "router":  # the key that it had is nobody's now
+            left, since = stranger("old", WORK / "old"), time.monotonic()
     new_certificate(client)
     nobody_noticed(f"gateway: new certificate (kept connections ended: {load.stale})")
     begin = time.monotonic()
     run(DOCKER / "roll", "gateway")
     nobody_noticed(f"gateway: both replaced ({time.monotonic() - begin:.1f} s; kept connections "
                    f"ended: {load.stale})")
-    # The key that the router had before is nobody's now.
-    left = stranger("old", WORK / "old")
-    time.sleep(STRANGER_S)
+    time.sleep(max(0, since + STRANGER_S - time.monotonic()))
     stays_out(left)
     load.stop()
     asker.stop()

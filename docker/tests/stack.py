@@ -57,6 +57,9 @@ def hardened():
         networks = set(one["NetworkSettings"]["Networks"])
         wanted = {f"{project()}_inside"} | ({NETWORK} if stage == "deliverer" else set())
         need(networks == wanted, f"{stage} is in {networks}")
+    for one in containers("gateway"):
+        reuse = docker("exec", one, "cat", "/proc/sys/net/ipv4/tcp_tw_reuse")
+        need(reuse == "1", f"the gateway's ports run short: tcp_tw_reuse {reuse}")
     until("healthy", lambda: all(
         docker("inspect", "-f", "{{.State.Health.Status}}", c) == "healthy"
         for s in ALL for c in containers(s)), 40, 0.5)
@@ -125,6 +128,7 @@ def as_root(script, *mounts):
 
 
 def curve():
+    """Begins it: strangers knock while other things are tried."""
     secrets = pathlib.Path(os.environ["SLUICE_SECRETS"])
     own, other = WORK / "own", WORK / "other"
     # A key made by itself and everybody's public ones; a true key, of another stage.
@@ -132,8 +136,12 @@ def curve():
             "sluice-keys /scratch/own router; cp -p /deliverer/deliverer.key /scratch/other/router.key; "
             "chown 10001 /scratch/own/*",
             f"{secrets}/router:/router:ro", f"{secrets}/deliverer:/deliverer:ro")
-    strangers = [stranger("plain", None), stranger("own", own), stranger("other", other)]
-    time.sleep(STRANGER_S)
+    begun = time.monotonic()
+    return begun, [stranger("plain", None), stranger("own", own), stranger("other", other)]
+
+
+def curve_held(begun, strangers):
+    time.sleep(max(0, begun + STRANGER_S - time.monotonic()))
     for one in strangers[:2]:
         need(metrics(one).get("sluice_link_ups_total", 0) == 0, "a link came up")
     said = [stays_out(one) for one in strangers]
@@ -200,8 +208,8 @@ def chaos(client, receiver):
     spread()
 
 
-def adopted(client, receiver):
-    """Events in the slot of an ingest that never comes back."""
+def adopted(client):
+    """Events in the slot of an ingest that never comes back: they are on their way."""
     logger = containers("logger")[0]
     docker("stop", "-t", "40", logger)
     gone = containers("ingest")[0]
@@ -213,10 +221,10 @@ def adopted(client, receiver):
     docker("kill", "-s", "KILL", gone)
     docker("rm", "-f", gone)
     docker("start", logger)
-    say(f"an ingest removed for good with {held:.0f} events in its slot:")
-    settle(receiver, load)
+    say(f"an ingest removed for good with {held:.0f} events in its slot")
     up()
     until("all ready", all_ready, 60, 0.5)
+    return load
 
 
 def settle(receiver, load):

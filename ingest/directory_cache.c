@@ -104,7 +104,7 @@ directory_cache_new(struct loop *loop, const char *path,
 static int
 open_new(const char *tmp)
 {
-	struct stat ours, there;
+	struct stat ours = { 0 }, there = { 0 };
 	int fd = open(tmp, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	int r = 0;
 

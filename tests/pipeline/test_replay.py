@@ -146,6 +146,32 @@ def test_a_range_and_a_state(make_stack, receiver):
     assert replay(app, hook, state="held").json()["data"]["count"] == 0
 
 
+def test_what_was_held(make_stack, receiver):
+    """Enabling sends it, in a new cycle; before that nothing does."""
+    app = make_stack(settings=SHORT).start().app
+    receiver.answer("/h", lambda delivery, n: 410 if n == 1 else 200)
+    hook = app.subscribe(receiver.url + "/h")
+    path = f"/webhook/webhooks/{hook['id']}"
+    publish(app, ["gone"])
+    wait_until(lambda: app.call("GET", path).json()["data"]["status"] == "disabled")
+    publish(app, ["a", "b"])
+    wait_until(lambda: len(app.logs()) == 3, what="all planned")
+    assert state_of(replay(app, hook, state="held")) == (422, "InvalidStateError")
+    held = [r["id"] for r in app.logs() if not r["attempts"]]
+    assert len(held) == 2
+    assert state_of(replay_log(app, held[0])) == (422, "InvalidStateError")
+    assert receiver.count("/h") == 1
+    data = app.call("PATCH", path, {"status": "enabled"}).json()["data"]
+    assert data["disabled_reason"] == "none"
+    assert replay(app, hook, state="held").status_code == 200
+    receiver.wait_for(3, "/h")
+    settled(app, 3)
+    assert attempts(receiver, "/h") == {"gone": [1], "a": [1], "b": [1]}
+    assert replay(app, hook, state="failed").json()["data"]["count"] == 1
+    settled(app, 3)
+    assert attempts(receiver, "/h") == {"gone": [1, 2], "a": [1], "b": [1]}
+
+
 def test_another_subscription_is_left_alone(stack, receiver):
     app = stack.app
     hook = app.subscribe(receiver.url + "/mine")

@@ -308,7 +308,7 @@ dispatch_fresh(struct logger *l, struct endpoint *e)
 	if (!endpoint_order_free(e) || endpoint_room(e) == 0 ||
 	    window_rate_room(&e->window, e->rate, now) == 0)
 		return NULL;
-	d = fleet_choose(&l->fleet, e->window.troubled, &room);
+	d = fleet_choose(&l->fleet, true, e->window.troubled, &room);
 	if (d == NULL || app_room(l, e->app, others) == 0)
 		return NULL;
 	window_rate_spend(&e->window, e->rate, now, 1);
@@ -322,7 +322,8 @@ room_for(struct logger *l, struct endpoint *e, bool others, bool siblings,
 {
 	uint32_t room;
 
-	*ret_to = fleet_choose(&l->fleet, e->window.troubled, &room);
+	*ret_to =
+	    fleet_choose(&l->fleet, !e->backlogged, e->window.troubled, &room);
 	if (*ret_to == NULL)
 		return 0;
 	room = least(room, app_room(l, e->app, others));

@@ -547,7 +547,12 @@ queue_enter(struct endpoints *e, struct endpoint *p)
 		TAILQ_INSERT_TAIL(&e->ready, p->app, entry);
 		e->ready_apps++;
 	}
-	TAILQ_INSERT_TAIL(&p->app->ready, p, entry);
+	/* One that is not behind is done with a pick, before those that are; if
+	 * it was not, it is behind from then on, and waits for its turn. */
+	if (p->backlogged)
+		TAILQ_INSERT_TAIL(&p->app->ready, p, entry);
+	else
+		TAILQ_INSERT_HEAD(&p->app->ready, p, entry);
 }
 
 /* When it is to be looked at; STORE_NEVER: when something else happens. */

@@ -103,25 +103,27 @@ fleet_slots(const struct fleet *f)
 }
 
 static uint64_t
-room(const struct deliverer *d, bool troubled)
+room(const struct deliverer *d, bool fresh, bool troubled)
 {
 	uint64_t all = slots(d);
 	uint64_t used = (uint64_t)d->out + d->reserved;
-	uint64_t left = used < all ? all - used : 0;
+	uint64_t most = fresh ? all : all - all / 4;
+	uint64_t left = used < most ? most - used : 0;
 	uint64_t half = all / 2 > d->troubled ? all / 2 - d->troubled : 0;
 
 	return troubled && half < left ? half : left;
 }
 
 struct deliverer *
-fleet_choose(const struct fleet *f, bool troubled, uint32_t *ret_room)
+fleet_choose(
+    const struct fleet *f, bool fresh, bool troubled, uint32_t *ret_room)
 {
 	struct deliverer *d, *best = NULL;
 	uint64_t most = 0;
 
 	TAILQ_FOREACH(d, &f->deliverers, entry)
 	{
-		uint64_t here = d->peer != NULL ? room(d, troubled) : 0;
+		uint64_t here = d->peer != NULL ? room(d, fresh, troubled) : 0;
 
 		if (here > most) {
 			most = here;

@@ -75,9 +75,11 @@ void fleet_down(struct fleet *f, struct deliverer *d);
 
 /* Leases that all deliverers together could hold. */
 uint64_t fleet_slots(const struct fleet *f);
-/* The deliverer with most room, and how many leases it takes; NULL: none. */
+/* The deliverer with most room, and how many leases it takes; NULL: none.
+ * fresh: for an endpoint that is not behind; for these a quarter of the slots
+ * is kept free of the backlog of others. */
 struct deliverer *fleet_choose(
-    const struct fleet *f, bool troubled, uint32_t *ret_room);
+    const struct fleet *f, bool fresh, bool troubled, uint32_t *ret_room);
 
 /* Counts count leases-to-be of p at d; taken back one by one. */
 void fleet_reserve(struct fleet *f, struct deliverer *d, struct endpoint *p,

@@ -172,7 +172,7 @@ choose(struct plan_job *j, struct endpoint *e)
 	uint32_t room;
 
 	if (j->msg.flags & MSG_FLAG_ONCE)
-		return fleet_choose(&l->fleet, false, &room);
+		return fleet_choose(&l->fleet, true, false, &room);
 	/* The store will hold it, unless it was there before. */
 	if ((j->msg.flags & MSG_FLAG_FREE) == 0 &&
 	    app_used_up(e->app, quota_month(l)))

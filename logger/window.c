@@ -16,7 +16,8 @@ window_success(struct window *w, uint64_t took_ms, uint64_t waited_ms)
 	w->troubled = took_ms > WINDOW_SLOW_MS;
 	if (waited_ms > WINDOW_WAITED_MS && w->size > WINDOW_BUSY)
 		w->size--;
-	else if (waited_ms <= WINDOW_WAITED_MS && w->size < WINDOW_MAX)
+	else if (waited_ms <= WINDOW_WAITED_MS ? w->size < WINDOW_MAX
+					       : w->size < WINDOW_BUSY)
 		w->size++;
 }
 

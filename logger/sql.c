@@ -122,11 +122,10 @@ sql_slice(sqlite3_stmt *st, int column)
 	static const uint8_t empty[1];
 	struct slice s;
 
-	if (sqlite3_column_type(st, column) == SQLITE_NULL)
-		return (struct slice){ NULL, 0 };
 	s.data = sqlite3_column_blob(st, column);
 	s.len = (size_t)sqlite3_column_bytes(st, column);
-	if (s.data == NULL)
+	/* So it is of what is empty, too. */
+	if (s.data == NULL && sqlite3_column_type(st, column) != SQLITE_NULL)
 		s.data = empty;
 	return s;
 }

@@ -401,7 +401,7 @@ def test_restart_keeps_everything(alone):
     logger.close()
 
 
-def notice(logger, entry, number, reason="retry_limit"):
+def notice(logger, entry, number, reason="retry_limit", **more):
     seq = logger.follower.send(
         pack(
             "NOTICE",
@@ -409,6 +409,7 @@ def notice(logger, entry, number, reason="retry_limit"):
             app=entry["app"],
             number=number,
             reason=reason,
+            **more,
         )
     )
     logger.follower.wait_judged([seq])
@@ -680,8 +681,18 @@ def test_quota_used_up_is_402_until_it_is_raised(alone, logger):
     wait_until(lambda: entry().get("quota") == 2000, 10, "the quota")
     number = logger.changes()[-1]["number"]
     whole = {"app": 1, "subscription": 0}
-    notice(logger, whole, number, "usage_limit")
+    # Of a month that is over: a clock behind ours, at the turn.
+    before = len(logger.changes())
+    notice(logger, whole, number, "usage_limit", at_ms=1700000000000)
+    now_ms = int(time.time() * 1000)
+    notice(logger, whole, number, "usage_limit", at_ms=now_ms)
     wait_until(lambda: entry().get("reason") == "usage_limit", 10, "the limit")
+    assert len(logger.changes()) == before + 1
+    logger.pages = [{"used": 2001}]
+    used = app.call("GET", "/webhook/usage").json()["data"]
+    assert (used["used"], used["quota"], used["limited"]) == (2001, 2000, True)
+    assert used["month"] == time.strftime("%Y-%m", time.gmtime())
+    assert now_ms - 60_000 < logger.questions[-1]["from_ms"] < now_ms + 60_000
     body = error(create(app), 402, "RequestLimitError")
     assert body["detail"] == "You have reached your limit of 2000"
     data = app.call("GET", path).json()["data"]

@@ -361,8 +361,17 @@ world_send(struct end *e, const struct msg *m)
 	assert_non_null(e->peer);
 	until_room(e, msg_lane(m->type));
 	assert_int_equal(link_send(e->peer, m->type, buf_slice(&packed), 1), 0);
+	e->sent++;
 	link_flush(e->link);
 	buf_done(&packed);
+}
+
+static bool
+feed_answered(struct world *w)
+{
+	const struct end *e = &w->feed;
+
+	return e->completed + e->refused + e->returned == e->sent;
 }
 
 static void
@@ -446,6 +455,8 @@ void
 world_change(struct world *w, uint32_t subscription, bool enabled)
 {
 	change(w, subscription, enabled);
+	/* The other ends have connections of their own. */
+	world_until(w, feed_answered);
 }
 
 void

@@ -42,7 +42,7 @@ struct end {
 	unsigned held;	 /* slots in use */
 	struct link *link;
 	struct link_peer *peer; /* the logger, while it is up */
-	unsigned ups, completed, refused, returned;
+	unsigned ups, sent, completed, refused, returned;
 	char reason[256]; /* of the newest refusal */
 };
 
@@ -85,10 +85,10 @@ void world_run(struct world *w, unsigned ms); /* nothing more comes */
 void world_send(struct end *e, const struct msg *m);
 /* Whole directory, again with each call, as for a new session. */
 void world_snapshot(struct world *w, uint32_t count);
-/* One subscription changes, its application with it. */
+/* One subscription changes, its application with it; it is in force then. */
 void world_change(struct world *w, uint32_t subscription, bool enabled);
-
-/* The application alone changes: as quota and limited are by now. */
+/* The application alone changes: as quota and limited are by now. Waits for
+ * nothing. */
 void world_change_app(struct world *w);
 
 struct id world_id(struct world *w);

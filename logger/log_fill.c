@@ -376,6 +376,15 @@ give_up(struct log_index *x, int reason)
 	atomic_store(&x->gone, true);
 }
 
+/* The store stands as it stood, and nothing is to be looked at again. */
+static bool
+is_quiet(const struct log_index *x)
+{
+	return atomic_load(&x->store_event) <= x->last_event &&
+	       atomic_load(&x->store_change) <= x->last_change &&
+	       x->pending_count == 0;
+}
+
 static bool
 passes(int r)
 {
@@ -387,9 +396,13 @@ log_fill_run(void *arg)
 {
 	struct log_index *x = arg;
 	bool stuck = false, go_on = true;
+	uint64_t pause = LOG_INDEX_MS;
 	int r = log_load_pending(x);
 
 	while (go_on && (r == 0 || passes(r))) {
+		pause = is_quiet(x) ? 2 * pause : LOG_INDEX_MS;
+		if (pause > LOG_INDEX_QUIET_MS)
+			pause = LOG_INDEX_QUIET_MS;
 		r = turn(x);
 		if (r == 0 && atomic_load(&x->suspect))
 			r = -EBADMSG;
@@ -398,7 +411,7 @@ log_fill_run(void *arg)
 				 "each second\"",
 			    strerror(-r));
 		stuck = passes(r);
-		go_on = wait_ms(x, stuck ? RETRY_MS : LOG_INDEX_MS);
+		go_on = wait_ms(x, stuck ? RETRY_MS : pause);
 	}
 	if (go_on)
 		give_up(x, r);

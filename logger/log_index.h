@@ -29,7 +29,8 @@
 
 #include "logger/log_search.h"
 
-#define LOG_INDEX_MS 50 /* between two looks at what is new */
+#define LOG_INDEX_MS 50	       /* between two looks at what is new */
+#define LOG_INDEX_QUIET_MS 500 /* the same, when there was nothing for long */
 /* Changes and pending deliveries are settled at most this often, so that
  * commits of the index stay rare; sooner when many wait. */
 #define LOG_SETTLE_MS 200

@@ -16,8 +16,8 @@
 #define WINDOW_MAX 1024
 #define WINDOW_BREAKER_FAILURES 8 /* in a row open the breaker */
 #define WINDOW_SLOW_MS 5000	  /* an attempt longer than this is trouble */
-#define WINDOW_WAITED_MS 10	  /* at the deliverer: that is enough */
-#define WINDOW_BUSY 128		  /* what keeps a deliverer's thread busy */
+#define WINDOW_WAITED_MS 50	  /* at the deliverer: that is enough */
+#define WINDOW_BUSY 512		  /* what keeps a deliverer's thread busy */
 
 struct window {
 	uint32_t size;

@@ -137,7 +137,8 @@
 	    "DELETE FROM replays WHERE made_ms < ?1 AND seq IN (SELECT seq"    \
 	    " FROM replays WHERE done = 1 ORDER BY seq LIMIT 4)")              \
 	S(REPLAY_EVENT,                                                        \
-	    "SELECT seq, app, planned_ms FROM events WHERE custody = ?1")      \
+	    "SELECT seq, app, planned_ms, flags FROM events"                   \
+	    " WHERE custody = ?1")                                             \
 	S(REPLAY_NEXT,                                                         \
 	    "SELECT r.seq, r.job, r.app, r.subscription, r.state, r.from_ms,"  \
 	    " r.to_ms, r.after_event, r.last_event, r.count,"                  \
@@ -148,9 +149,10 @@
 	S(REPLAY_RUN,                                                          \
 	    "SELECT seq FROM events INDEXED BY events_app WHERE app = ?1"      \
 	    " AND seq > ?2 AND seq <= ?3 ORDER BY seq LIMIT 1 OFFSET ?4 - 1")  \
-	/* planned_ms stands in the wide table: only of those that match. */   \
+	/* Of the wide table: only of those that match. */                     \
 	S(REPLAY_FIND,                                                         \
-	    "SELECT e.seq, e.planned_ms FROM events e INDEXED BY events_app"   \
+	    "SELECT e.seq, e.planned_ms, e.flags, d.state, d.token"            \
+	    " FROM events e INDEXED BY events_app"                             \
 	    " CROSS JOIN deliveries d ON d.event = e.seq"                      \
 	    " WHERE e.app = ?1 AND e.seq > ?2 AND e.seq <= ?3"                 \
 	    " AND d.subscription = ?4"                                         \

@@ -247,6 +247,71 @@ used(struct world *w, uint64_t at_ms)
 	return events;
 }
 
+/* Why a replay of the one delivery is refused; empty: it is due again. */
+static const char *
+replay(struct world *w, unsigned n, uint8_t job, struct store_op *op)
+{
+	struct store_op *ops[] = { op };
+	struct planned p;
+
+	make(&p, n, MSG_STATE_DUE);
+	*op = (struct store_op){ .type = STORE_REPLAY };
+	op->u.replay = (struct store_replay){ .job = { { 9, job } },
+		.app = APP,
+		.subscription = SUB,
+		.custody = p.custody,
+		.retention_ms = 1000 * DAY_MS };
+	assert_int_equal(store_apply(w->store, ops, 1, w->now_ms), 0);
+	return op->reason;
+}
+
+/* The whole of a job for what failed; how many are due again. */
+static uint64_t
+replay_failed(struct world *w, uint8_t job)
+{
+	struct store_op op = { .type = STORE_REPLAY };
+	struct store_op step = { .type = STORE_REPLAY_STEP };
+
+	op.u.replay = (struct store_replay){ .job = { { 9, job } },
+		.app = APP,
+		.subscription = SUB,
+		.state = MSG_STATE_FAILED,
+		.retention_ms = 1000 * DAY_MS };
+	apply(w, &op);
+	while (!step.u.step.done) {
+		apply(w, &step);
+		assert_false(step.u.step.idle);
+	}
+	return step.u.step.count;
+}
+
+/* Its first lease, and how that ends. */
+static void
+give_up(struct world *w, unsigned n)
+{
+	struct store_op take = { .type = STORE_TAKE };
+	struct store_op op = { .type = STORE_OUTCOME };
+	struct planned p;
+
+	take.u.take = (struct store_take){
+		.subscription = SUB, .session = 1, .limit = 1
+	};
+	apply(w, &take);
+	assert_int_equal(take.u.take.count, 1);
+	make(&p, n, MSG_STATE_DUE);
+	op.u.outcome = (struct store_outcome){
+		.delivery = id_delivery(p.custody, SUB),
+		.token = take.u.take.taken->token,
+		.attempt = take.u.take.taken->attempt,
+		.status = 500,
+		.verdict = MSG_VERDICT_GIVE_UP,
+		.judge = { .success_ms = w->now_ms, .failed_enough = 99 },
+	};
+	free(take.u.take.taken);
+	apply(w, &op);
+	assert_true(op.u.outcome.current);
+}
+
 /* What the log says of the delivery; *ret_error has the first word. */
 static enum msg_state
 state_of(struct world *w, unsigned n, char ret_error[16])
@@ -482,6 +547,35 @@ test_undone(void **state)
 	buf_done(&entries);
 }
 
+/* What was counted may be sent again, whatever was used since. */
+static void
+test_replay_costs_nothing(void **state)
+{
+	struct world *w = *state;
+	struct store_op op;
+
+	set_quota(w, 1);
+	assert_int_equal(plan(w, 1), MSG_STATE_DUE);
+	give_up(w, 1);
+	assert_int_equal(plan(w, 2), MSG_STATE_OVER);
+	assert_string_equal(replay(w, 1, 1, &op), "");
+	assert_int_equal(state_of(w, 1, NULL), MSG_STATE_DUE);
+	give_up(w, 1);
+	assert_int_equal(replay_failed(w, 2), 1);
+	give_up(w, 1);
+	assert_int_equal(used(w, NOVEMBER), 2);
+	/* What came over it waits. */
+	assert_memory_equal(replay(w, 2, 3, &op), "held", 4);
+	assert_int_equal(state_of(w, 2, NULL), MSG_STATE_HELD);
+	set_quota(w, 2);
+	assert_int_equal(shift(w, STORE_LIFT, false).changed, 1);
+	/* Once let go, it is as any other, over the quota again or not. */
+	give_up(w, 2);
+	assert_int_equal(plan(w, 3), MSG_STATE_OVER);
+	assert_string_equal(replay(w, 2, 4, &op), "");
+	assert_int_equal(used(w, NOVEMBER), 3);
+}
+
 /* ---- the cap ------------------------------------------------------------ */
 
 /* Plans from n to below end, as held ones, many in one transaction. */
@@ -546,6 +640,34 @@ test_cap(void **state)
 	assert_int_equal(p.delivery.became, MSG_STATE_FAILED);
 }
 
+/* Both at once: what came over the quota when as many as may be were held is
+ * failed, and a replay does not let it past the quota. */
+static void
+test_cap_over_quota(void **state)
+{
+	struct world *w = *state;
+	struct store_op op;
+
+	set_quota(w, 0);
+	plan_held(w, 0, STORE_HELD_MAX);
+	set_quota(w, STORE_HELD_MAX + 1);
+	assert_int_equal(plan(w, STORE_HELD_MAX), MSG_STATE_DUE);
+	give_up(w, STORE_HELD_MAX);
+	for (unsigned n = 1; n <= 2; n++)
+		assert_int_equal(plan(w, STORE_HELD_MAX + n), MSG_STATE_FAILED);
+	assert_memory_equal(
+	    replay(w, STORE_HELD_MAX + 1, 1, &op), "held: over the quota", 20);
+	assert_int_equal(
+	    state_of(w, STORE_HELD_MAX + 1, NULL), MSG_STATE_FAILED);
+	assert_int_equal(replay_failed(w, 2), 1); /* the one that was sent */
+	give_up(w, STORE_HELD_MAX);
+	set_quota(w, STORE_HELD_MAX + 3);
+	assert_string_equal(replay(w, STORE_HELD_MAX + 1, 3, &op), "");
+	assert_int_equal(state_of(w, STORE_HELD_MAX + 1, NULL), MSG_STATE_DUE);
+	assert_int_equal(replay_failed(w, 4), 2);
+	assert_int_equal(used(w, NOVEMBER), STORE_HELD_MAX + 3);
+}
+
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int
@@ -559,7 +681,9 @@ main(void)
 		CASE(test_two_reasons),
 		CASE(test_month_turns),
 		CASE(test_undone),
+		CASE(test_replay_costs_nothing),
 		CASE(test_cap),
+		CASE(test_cap_over_quota),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,12 +18,19 @@ struct replay_row {
 	bool deleted; /* its subscription is */
 };
 
+/* The event of a delivery. */
+struct replay_event {
+	uint64_t seq; /* 0: none that may be replayed */
+	uint64_t flags;
+};
+
 /* Events whose deliveries one step makes due. */
 struct run {
 	uint64_t events[STORE_REPLAY_ROWS];
 	uint32_t count;
 	uint64_t end; /* looked at up to this one */
 	bool over;    /* the rest of the job is too young */
+	bool limited; /* the quota is used up */
 };
 
 static int
@@ -99,21 +106,41 @@ oldest(const struct store_sqlite *s, const struct store_replay *r)
 					   : 0;
 }
 
-/* Commit sequence of its event; 0: it has none that may be replayed. */
 static int
-event_of(struct store_sqlite *s, const struct store_replay *r, uint64_t *ret)
+event_of(struct store_sqlite *s, const struct store_replay *r,
+    struct replay_event *ret)
 {
 	sqlite3_stmt *st = sql_use(&s->sql, SQL_REPLAY_EVENT);
 	int result;
 
-	*ret = 0;
+	*ret = (struct replay_event){ 0 };
 	sql_blob(st, 1, id_slice(&r->custody));
 	result = sql_row(&s->sql, st);
 	if (result > 0 && sql_get(st, 1) == r->app &&
 	    sql_get(st, 2) >= oldest(s, r))
-		*ret = sql_get(st, 0);
+		*ret = (struct replay_event){ .seq = sql_get(st, 0),
+			.flags = sql_get(st, 3) };
 	sqlite3_reset(st);
 	return result < 0 ? result : 0;
+}
+
+static int
+is_limited(struct store_sqlite *s, uint32_t app, bool *ret)
+{
+	struct store_usage usage;
+
+	return usage_over(s, app, ret, &usage);
+}
+
+/* A replay costs nothing of a quota: it sends an event that was counted. But
+ * what the quota has kept from being sent waits for that, whether it is OVER
+ * or, beyond STORE_HELD_MAX, was failed at its commit and is as that left it.
+ */
+static bool
+never_let(uint64_t event_flags, enum msg_state state, uint64_t token)
+{
+	return (event_flags & SQLITE_EVENT_OVER) != 0 &&
+	       state == MSG_STATE_FAILED && token == 1;
 }
 
 static bool
@@ -126,14 +153,15 @@ static int
 replay_one(struct store_sqlite *s, struct store_op *op)
 {
 	struct store_replay *r = &op->u.replay;
+	struct replay_event event;
 	struct delivery_row row;
-	uint64_t event;
+	bool limited = false;
 	int result = event_of(s, r, &event);
 
 	if (result == 0)
-		result = event == 0
-			     ? -ENOENT
-			     : delivery_load(s, event, r->subscription, &row);
+		result = event.seq == 0 ? -ENOENT
+					: delivery_load(s, event.seq,
+					      r->subscription, &row);
 	if (result == -ENOENT)
 		return refuse(op, "unknown: no such delivery");
 	if (result < 0)
@@ -142,14 +170,17 @@ replay_one(struct store_sqlite *s, struct store_op *op)
 		return refuse(op, "live: it is not finished");
 	if (r->held != NULL)
 		return refuse(op, r->held);
-	if (row.state == MSG_STATE_OVER)
+	if (never_let(event.flags, row.state, row.token))
+		result = is_limited(s, r->app, &limited);
+	if (result == 0 && (limited || row.state == MSG_STATE_OVER))
 		return refuse(op, "held: over the quota until that is lifted");
-	result = delivery_renew(s, &row, s->now_ms);
+	if (result == 0)
+		result = delivery_renew(s, &row, s->now_ms);
 	if (result < 0)
 		return result;
 	r->count = 1;
 	r->done = true;
-	return add(s, r, event, event);
+	return add(s, r, event.seq, event.seq);
 }
 
 /* Has the application, have all together, too many under way? */
@@ -300,6 +331,10 @@ find(struct store_sqlite *s, const struct replay_row *j, struct run *run)
 			break;
 		if (planned_ms < j->from_ms || planned_ms > j->to_ms)
 			continue;
+		if (run->limited &&
+		    never_let(sql_get(st, 2), (enum msg_state)sql_get(st, 3),
+			sql_get(st, 4)))
+			continue;
 		run->events[run->count++] = sql_get(st, 0);
 		if (run->count == STORE_REPLAY_ROWS) {
 			run->end = sql_get(st, 0);
@@ -360,6 +395,8 @@ go_on(struct store_sqlite *s, struct replay_row *j,
 	struct run run = { 0 };
 	int r = j->deleted ? 0 : end_of_run(s, j, &run.end);
 
+	if (r == 0)
+		r = is_limited(s, j->app, &run.limited);
 	if (r == 0 && !j->deleted)
 		r = find(s, j, &run);
 	if (r == 0)

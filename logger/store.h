@@ -128,7 +128,7 @@ struct store_judge {
 struct store_outcome {
 	struct id delivery;
 	uint64_t event; /* 0: not known, look it up */
-	uint64_t token;
+	uint64_t token; /* of a lease before a replay: an attempt, no more */
 	uint32_t attempt;
 	uint32_t status;
 	enum msg_verdict verdict; /* NONE: it could not be understood */

@@ -83,6 +83,10 @@ struct delivery_row {
 	uint64_t first_token;
 };
 
+/* Tokens count on with each lease; a replay goes on from the next multiple of
+ * this, so that what a lease from before it comes to is known by its token. */
+#define DELIVERY_REPLAY_TOKENS (UINT64_C(1) << 32)
+
 /* Schema, pragmas. A database of a newer build is refused with -ENOTSUP. */
 int schema_prepare(sqlite3 *db) SL_MUST_CHECK;
 int schema_migrate(sqlite3 *db) SL_MUST_CHECK;
@@ -153,6 +157,11 @@ int delivery_save(struct store_sqlite *s, const struct delivery_row *row,
 /* Due at that time, in a new cycle: life and schedule count from now. */
 int delivery_renew(struct store_sqlite *s, struct delivery_row *row,
     uint64_t due_ms) SL_MUST_CHECK;
+/* Due now, in a new cycle that what was leased before has no part in. */
+int delivery_replay(
+    struct store_sqlite *s, struct delivery_row *row) SL_MUST_CHECK;
+/* A lease with that token was made before the delivery's last replay. */
+bool delivery_was_replayed(const struct delivery_row *row, uint64_t token);
 /* Keeps the attempt once; *ret_new false: it was there already. Changes the
  * counters of row, which the caller saves; *ret_first says whether the attempt
  * belongs into the row then. */

@@ -163,6 +163,21 @@ delivery_renew(
 }
 
 int
+delivery_replay(struct store_sqlite *s, struct delivery_row *row)
+{
+	row->token =
+	    (row->token / DELIVERY_REPLAY_TOKENS + 1) * DELIVERY_REPLAY_TOKENS;
+	return delivery_renew(s, row, s->now_ms);
+}
+
+bool
+delivery_was_replayed(const struct delivery_row *row, uint64_t token)
+{
+	return token / DELIVERY_REPLAY_TOKENS <
+	       row->token / DELIVERY_REPLAY_TOKENS;
+}
+
+int
 delivery_add_attempt(struct store_sqlite *s, struct delivery_row *row,
     const struct store_outcome *o, bool *ret_new, bool *ret_first)
 {
@@ -193,7 +208,7 @@ delivery_add_attempt(struct store_sqlite *s, struct delivery_row *row,
 			return r;
 		*ret_new = changed > 0;
 	}
-	if (*ret_new) {
+	if (*ret_new && !delivery_was_replayed(row, o->token)) {
 		/* A late failure beside a success is an attempt, no more. */
 		if (row->state != MSG_STATE_DELIVERED ||
 		    o->verdict == MSG_VERDICT_DELIVERED)

@@ -83,11 +83,15 @@ gives_up_on_endpoint(
 	       row->attempts - row->cycle >= o->judge.failed_enough;
 }
 
-/* What the verdict makes of the delivery. */
+/* What the verdict makes of the delivery: nothing, when that was replayed since
+ * the lease was made. */
 static int
 decide(
     struct store_sqlite *s, struct delivery_row *row, struct store_outcome *o)
 {
+	if (delivery_was_replayed(row, o->token))
+		return 0;
+	row->lost = 0;
 	if (o->verdict == MSG_VERDICT_DELIVERED) {
 		delivery_set_state(row, MSG_STATE_DELIVERED, STORE_NEVER, 0);
 		return 0;
@@ -149,7 +153,6 @@ outcome_slow(struct store_sqlite *s, struct store_outcome *o)
 	} else {
 		r = delivery_add_attempt(s, &row, o, &is_new, &first);
 		if (r == 0 && (is_new || o->current)) {
-			row.lost = 0;
 			r = decide(s, &row, o);
 			if (r == 0)
 				r = delivery_save(s, &row, first ? o : NULL);

@@ -175,7 +175,7 @@ replay_one(struct store_sqlite *s, struct store_op *op)
 	if (result == 0 && (limited || row.state == MSG_STATE_OVER))
 		return refuse(op, "held: over the quota until that is lifted");
 	if (result == 0)
-		result = delivery_renew(s, &row, s->now_ms);
+		result = delivery_replay(s, &row);
 	if (result < 0)
 		return result;
 	r->count = 1;
@@ -354,7 +354,7 @@ renew(struct store_sqlite *s, const struct replay_row *j, const struct run *run)
 	for (uint32_t i = 0; r == 0 && i < run->count; i++) {
 		r = delivery_load(s, run->events[i], j->subscription, &row);
 		if (r == 0)
-			r = delivery_renew(s, &row, s->now_ms);
+			r = delivery_replay(s, &row);
 	}
 	return r;
 }

@@ -1049,15 +1049,62 @@ test_replay_one(void **state)
 	assert_memory_equal(replay_one(f, 1, 2, &op), "live", 4);
 	f->now_ms += 10;
 	assert_int_equal(take(f, 5, &t, NULL), 1);
-	assert_int_equal(t.token, 3);
+	assert_true(t.token > 2);
 	assert_int_equal(t.attempt, 3);
 	assert_int_equal(t.cycle_attempt, 1);
 	assert_int_equal(t.age_ms, 10);
-	(void)outcome(f, 1, 3, 3, MSG_VERDICT_GIVE_UP);
+	(void)outcome(f, 1, t.token, 3, MSG_VERDICT_GIVE_UP);
 	assert_null(replay_one(f, 1, 1, &op));
 	assert_log(f, 1, MSG_STATE_FAILED, 3);
 	assert_null(replay_one(f, 1, 3, &op));
 	assert_log(f, 1, MSG_STATE_DUE, 3);
+}
+
+/* What was leased before a replay is an attempt, and not what that comes to;
+ * what was leased since counts as ever. */
+static void
+test_replay_and_late_outcomes(void **state)
+{
+	struct fixture *f = *state;
+	struct store_taken t, again;
+	struct store_outcome o;
+	struct store_op op;
+	uint64_t event;
+
+	put_endpoint(f, 1, true);
+	event = plan(f, 1, MSG_STATE_LEASED);
+	assert_int_equal(give_back(f, event, 1, true), f->now_ms);
+	assert_int_equal(take(f, 5, NULL, NULL), 1);
+	f->now_ms = give_back(f, event, 2, true);
+	assert_int_equal(take(f, 5, NULL, NULL), 1);
+	(void)outcome(f, 1, 3, 1, MSG_VERDICT_GIVE_UP);
+	assert_null(replay_one(f, 1, 1, &op));
+
+	o = outcome(f, 1, 1, 1, MSG_VERDICT_DELIVERED); /* it is due */
+	assert_false(o.current);
+	assert_int_equal(o.state, MSG_STATE_DUE);
+	assert_log(f, 1, MSG_STATE_DUE, 2);
+	assert_int_equal(take(f, 5, &t, NULL), 1);
+	assert_int_equal(t.attempt, 2);
+	assert_int_equal(t.cycle_attempt, 1);
+	o = outcome(f, 1, 2, 2, MSG_VERDICT_DELIVERED); /* it is out */
+	assert_int_equal(o.state, MSG_STATE_LEASED);
+	assert_log(f, 1, MSG_STATE_LEASED, 3);
+	assert_int_equal(give_back(f, event, t.token, true), f->now_ms);
+	assert_int_equal(take(f, 5, &again, NULL), 1);
+	assert_int_equal(again.attempt, 2); /* the schedule is its own */
+	assert_int_equal(again.lost, 1);
+	o = outcome(f, 1, again.token, 2, MSG_VERDICT_GIVE_UP);
+	assert_true(o.current);
+	assert_log(f, 1, MSG_STATE_FAILED, 4);
+	o = outcome(f, 1, t.token, 2, MSG_VERDICT_DELIVERED);
+	assert_int_equal(o.state, MSG_STATE_DELIVERED);
+	assert_log(f, 1, MSG_STATE_DELIVERED, 5);
+	assert_null(replay_one(f, 1, 2, &op));
+	o = outcome(f, 1, again.token, 2, MSG_VERDICT_DELIVERED);
+	assert_int_equal(o.state, MSG_STATE_DUE);
+	o = outcome(f, 1, 1, 1, MSG_VERDICT_DELIVERED);
+	assert_int_equal(o.state, MSG_STATE_DUE);
 }
 
 static void
@@ -1163,7 +1210,7 @@ test_replay_job(void **state)
 		assert_int_equal(take(f, 1, &t, NULL), 1);
 	assert_int_equal(t.attempt, 2);
 	assert_int_equal(t.cycle_attempt, 1);
-	(void)outcome(f, 1, 2, 2, MSG_VERDICT_GIVE_UP);
+	(void)outcome(f, 1, t.token, 2, MSG_VERDICT_GIVE_UP);
 	reopen(f, &l);
 	apply(f, &op); /* asked again: nothing new */
 	assert_int_equal(op.result, 0);
@@ -1370,6 +1417,7 @@ main(void)
 		CASE(test_large_page),
 		CASE(test_retention),
 		CASE(test_replay_one),
+		CASE(test_replay_and_late_outcomes),
 		CASE(test_replay_refused),
 		CASE(test_replay_job),
 		CASE(test_replay_rests),

@@ -184,6 +184,49 @@ def test_another_subscription_is_left_alone(stack, receiver):
     assert attempts(receiver, "/theirs") == {"a": [1], "b": [1]}
 
 
+def test_a_late_answer_does_not_end_a_replay(make_stack, receiver):
+    """The first attempt is answered when its lease has ended, its delivery was
+    sent again, and that was replayed: it is an attempt, and not the replay's."""
+    settings = {**SHORT, "SLUICE_LEASE_MAX": "10s", "SLUICE_RETRY_SCHEDULE": "1h"}
+    app = make_stack(settings=settings).start().app
+    answers = {1: threading.Event(), 3: threading.Event()}
+
+    def answer(delivery, n):
+        if n in answers:
+            assert answers[n].wait(60)
+        return {1: 200, 2: 410, 3: 500}[n]
+
+    receiver.answer("/late", answer)
+    hook = app.subscribe(receiver.url + "/late")
+    try:
+        publish(app, ["a"])
+        wait_until(lambda: receiver.count("/late") == 2, 30, "another lease")
+        (row,) = settled(app, 1)
+        path = f"/webhook/webhooks/{hook['id']}"
+        assert app.call("PATCH", path, {"status": "enabled"}).status_code == 200
+        assert replay_log(app, row["id"]).status_code == 200
+        wait_until(lambda: receiver.count("/late") == 3, what="the replay")
+
+        def statuses():
+            (row,) = app.logs()
+            return [a["status_code"] for a in row["attempts"]]
+
+        answers[1].set()
+        wait_until(lambda: len(statuses()) == 2, what="the late answer's attempt")
+        (row,) = app.logs()
+        assert sorted(statuses()) == [200, 410]
+        assert (row["success"], row["status_code"]) == (False, 410)
+        assert state_of(replay_log(app, row["id"])) == (422, "InvalidStateError")
+        answers[3].set()
+        wait_until(lambda: len(statuses()) == 3, what="the replay's attempt")
+        (row,) = app.logs()
+        assert (row["success"], row["status_code"]) == (False, 500)
+        assert row["retry_scheduled"]
+    finally:
+        for event in answers.values():
+            event.set()
+
+
 class Asked(threading.Thread):
     """A replay whose answer may take a while."""
 

@@ -1,6 +1,6 @@
 """Sending again: one delivery, those of a range, and through dying loggers."""
+import datetime
 import threading
-import time
 import uuid
 
 import pytest
@@ -12,6 +12,12 @@ EVENT = {"event_type": "crm.lead.created", "entity_type": "lead"}
 SHORT = {"SLUICE_RETRY_SCHEDULE": "100ms", "SLUICE_RETRY_JITTER": "0"}
 MANY = 3000
 CALL = 500  # events of one call
+
+
+def now():
+    """As the log writes times."""
+    at = datetime.datetime.now(datetime.timezone.utc)
+    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z"
 
 
 def publish(app, names):
@@ -114,7 +120,7 @@ def test_a_range_and_a_state(make_stack, receiver):
     hook = app.subscribe(receiver.url + "/r")
     early = publish(app, ["bad-1", "ok-1"])
     between = settled(app, 2)[0]["timestamp"]
-    time.sleep(0.005)  # the next one is planned later than that
+    wait_until(lambda: now() > between, what="the next one is planned later")
     late = publish(app, ["bad-2", "ok-2", "bad-3"])
     settled(app, 5)
     broken = False

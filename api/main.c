@@ -290,24 +290,6 @@ on_tick(void *arg)
 	flush_all(api);
 }
 
-/* The configured address, or http:// and the bound one. Without a slash at
- * the end. */
-static char *
-make_url(const char *set, const char *bound)
-{
-	char *url = NULL;
-	size_t len;
-
-	if (set[0] != '\0')
-		url = strdup(set);
-	else if (asprintf(&url, "http://%s", bound) < 0)
-		url = NULL;
-	for (len = url != NULL ? strlen(url) : 0;
-	     len > 0 && url[len - 1] == '/'; len--)
-		url[len - 1] = '\0';
-	return url;
-}
-
 static int
 open_links(struct api *api)
 {
@@ -382,9 +364,9 @@ open_http(struct api *api)
 		return r;
 	}
 	api->public_url =
-	    make_url(config->api_public_url, http_address(api->http));
+	    config_url(config->api_public_url, http_address(api->http));
 	api->ingest_url =
-	    make_url(config->ingest_public_url, config->ingest_http);
+	    config_url(config->ingest_public_url, config->ingest_http);
 	return api->public_url == NULL || api->ingest_url == NULL ? -ENOMEM : 0;
 }
 

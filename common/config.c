@@ -322,6 +322,22 @@ config_path(const struct config *c, const char *set, const char *below,
 	return len < 0 || len >= PATH_MAX ? -ENAMETOOLONG : 0;
 }
 
+char *
+config_url(const char *set, const char *bound)
+{
+	char *url = NULL;
+	size_t len;
+
+	if (set[0] != '\0')
+		url = strdup(set);
+	else if (asprintf(&url, "http://%s", bound) < 0)
+		url = NULL;
+	for (len = url != NULL ? strlen(url) : 0;
+	     len > 0 && url[len - 1] == '/'; len--)
+		url[len - 1] = '\0';
+	return url;
+}
+
 int
 config_link(const struct config *c, enum stage stage, char text[PATH_MAX])
 {

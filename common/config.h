@@ -47,6 +47,9 @@ int config_parse_number(struct slice text, uint64_t *ret) SL_MUST_CHECK;
  * -ENAMETOOLONG. */
 int config_path(const struct config *c, const char *set, const char *below,
     char path[PATH_MAX]) SL_MUST_CHECK;
+/* A public URL without slashes at its end: `set`, or http://BOUND when that is
+ * empty. Freed by the caller; NULL when memory is out. */
+char *config_url(const char *set, const char *bound);
 /* Address that a stage binds; list of addresses to find a stage at. */
 int config_link(const struct config *c, enum stage stage,
     char text[PATH_MAX]) SL_MUST_CHECK;

@@ -59,8 +59,9 @@
 	    "ia", "host:port of ingest's HTTP")                                \
 	C(api_http, "SLUICE_API_HTTP", TEXT, "127.0.0.1:8081", 0, 0, "a",      \
 	    "host:port of the api's HTTP")                                     \
-	C(ingest_public_url, "SLUICE_INGEST_PUBLIC_URL", TEXT, "", 0, 0, "a",  \
-	    "how connectors reach ingest; not set: http://SLUICE_INGEST_HTTP") \
+	C(ingest_public_url, "SLUICE_INGEST_PUBLIC_URL", TEXT, "", 0, 0, "ia", \
+	    "how connectors reach ingest, also in what a vendor signs; not "   \
+	    "set: http://SLUICE_INGEST_HTTP")                                  \
 	C(api_public_url, "SLUICE_API_PUBLIC_URL", TEXT, "", 0, 0, "a",        \
 	    "how clients reach the api; not set: http://SLUICE_API_HTTP")      \
 	C(entity_base_url, "SLUICE_ENTITY_BASE_URL", TEXT,                     \

@@ -291,6 +291,15 @@ show_can_be_read_back(void **state)
 }
 
 static void
+expect_url(const char *set, const char *bound, const char *want)
+{
+	char *url = config_url(set, bound);
+
+	assert_string_equal(url, want);
+	free(url);
+}
+
+static void
 paths_and_addresses(void **state)
 {
 	static char longest[PATH_MAX + 1];
@@ -314,6 +323,8 @@ paths_and_addresses(void **state)
 	assert_string_equal(path, "api-1:5554,api-2:5554");
 	assert_int_equal(config_peers(&c, STAGE_INGEST, path), 0);
 	assert_string_equal(path, "ipc:///data/run/ingest.sock");
+	expect_url("", "host:80", "http://host:80");
+	expect_url("https://h/p//", "host:80", "https://h/p");
 	memset(longest, 'x', sizeof(longest) - 1);
 	assert_int_equal(config_path(&c, longest, "", path), -ENAMETOOLONG);
 	c.data = longest;

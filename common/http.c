@@ -87,6 +87,7 @@ struct http_request {
 	bool handed_over;
 	bool answered;
 	void *data;
+	char target[]; /* as it came; the library decodes its own in place */
 };
 
 /* ---- connections ------------------------------------------------------ */
@@ -236,10 +237,12 @@ static void *
 on_request_line(void *cls, const char *uri, struct MHD_Connection *mhd)
 {
 	struct http *h = cls;
-	struct http_request *r = calloc(1, sizeof(*r));
+	size_t size = strlen(uri) + 1;
+	struct http_request *r = calloc(1, sizeof(*r) + size);
 
 	if (r == NULL)
 		return NULL;
+	memcpy(r->target, uri, size);
 	r->http = h;
 	r->mhd = mhd;
 	r->conn = conn_of(mhd);
@@ -574,6 +577,12 @@ const char *
 http_path(const struct http_request *r)
 {
 	return r->path;
+}
+
+const char *
+http_target(const struct http_request *r)
+{
+	return r->target;
 }
 
 struct slice

@@ -63,6 +63,8 @@ const char *http_address(const struct http *h);
 const char *http_method(const struct http_request *r);
 /* Percent-decoded, without the query. */
 const char *http_path(const struct http_request *r);
+/* Of the request line, as it came, query included. */
+const char *http_target(const struct http_request *r);
 struct slice http_body(const struct http_request *r);
 /* NULL when absent. Names are matched without case for headers, exactly for
  * the query; values are percent-decoded. */

@@ -100,6 +100,8 @@ on_request(void *arg, struct http_request *r)
 		    (struct slice){ s->big, BIG_BYTES });
 	} else if (strcmp(path, "/empty") == 0) {
 		http_reply(r, 204, "text/plain", (struct slice){ NULL, 0 });
+	} else if (strcmp(path, "/as it+came") == 0) {
+		http_reply(r, 200, "text/plain", slice_text(http_target(r)));
 	} else if (strcmp(path, "/fail") == 0) {
 		http_fail_text(r, HTTP_E_UNAVAILABLE, "later");
 	} else {
@@ -445,6 +447,9 @@ script_pieces(struct client *c)
 		     "Transfer-Encoding: chunked\r\n\r\n"
 		     "3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n");
 	expect(c, fd, 200, "POST /c x-test=none Name=none  body=4:abcd");
+	say_text(
+	    fd, "GET /as%20it+came?a=%41&&b+c HTTP/1.1\r\nHost: h\r\n\r\n");
+	expect(c, fd, 200, "/as%20it+came?a=%41&&b+c");
 	close(fd);
 }
 

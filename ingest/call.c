@@ -33,25 +33,30 @@ call_fail(struct call *c, enum http_error error, const char *detail)
 	return -ECANCELED;
 }
 
+/* Some senders say form by default and mean JSON. */
 static bool
-is_form(const struct call *c)
+is_form(const struct call *c, struct slice body)
 {
 	static const char form[] = "application/x-www-form-urlencoded";
 	const char *type = http_header(c->request, "Content-Type");
+	enum connector_body declared;
 
-	return c->connector != NULL && type != NULL &&
-	       strncasecmp(type, form, sizeof(form) - 1) == 0 &&
-	       strchr("; \t", type[sizeof(form) - 1]) != NULL;
+	if (c->connector == NULL || type == NULL)
+		return false;
+	declared = connector_body(c->connector, type);
+	if (declared != CONNECTOR_BODY_UNDECLARED)
+		return declared == CONNECTOR_BODY_FORM;
+	return strncasecmp(type, form, sizeof(form) - 1) == 0 &&
+	       strchr("; \t", type[sizeof(form) - 1]) != NULL &&
+	       body.data[0] != '{' && body.data[0] != '[';
 }
 
-/* The JSON of a form. Some senders say form by default and mean JSON. */
+/* The JSON of a form. */
 static int
 read_form(struct call *c, struct slice *body)
 {
 	int r;
 
-	if (body->data[0] == '{' || body->data[0] == '[')
-		return 0;
 	r = form_body(*body, &c->form);
 	if (r == -EBADMSG)
 		return call_fail(c, HTTP_E_VALIDATION, "The body is no form.");
@@ -73,7 +78,7 @@ call_parse(struct call *c, bool may_be_empty)
 			return call_fail(
 			    c, HTTP_E_VALIDATION, "The body is missing.");
 		body = slice_text("{}");
-	} else if (is_form(c)) {
+	} else if (is_form(c, body)) {
 		r = read_form(c, &body);
 		if (r < 0)
 			return r;

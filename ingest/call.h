@@ -21,6 +21,7 @@
 #include "ingest/accept_log.h"
 #include "ingest/connector.h"
 #include "ingest/event.h"
+#include "ingest/secret_cache.h"
 #include "ingest/token.h"
 
 #define CALL_ANSWER_MAX (64 * 1024) /* ACCEPT_GROUP_RECORDS event ids */
@@ -34,7 +35,9 @@ struct call {
 	struct buf *text;  /* scratch for texts of the event being made */
 	struct identity who;
 	struct connector *connector; /* NULL: published */
-	uint64_t deadline_ms; /* of waiting for the directory, 0: not yet */
+	struct secret_cache *secrets;
+	const char *public_url; /* before the target of a request */
+	uint64_t deadline_ms;	/* of waiting for the directory, 0: not yet */
 	char timestamp[CLOCK_TEXT_SIZE];
 	/* the group */
 	struct accept_record *first, *last;
@@ -50,6 +53,9 @@ int call_fail(struct call *c, enum http_error error, const char *detail);
 /* The body as JSON, or an empty object when it is empty and may be. A form is
  * the object it means (form_body.h), except in what is published. */
 int call_parse(struct call *c, bool may_be_empty) SL_MUST_CHECK;
+/* The vendor's signature, when the call's connection has a secret to check it
+ * with. The body need be parsed only if signature_is_in_body(). */
+int call_check_signature(struct call *c) SL_MUST_CHECK;
 /* Makes the event and adds it to the group. */
 int call_add(struct call *c, const struct event *event) SL_MUST_CHECK;
 /* Runs fn for the node itself if it is an object, else for each element of the

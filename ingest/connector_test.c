@@ -50,6 +50,14 @@ load(const char *text, struct connectors **ret)
 static void
 test_what_is_refused(void **state)
 {
+	static const char upper_case[] =
+	    "{\"id\":\"one\",\"ignore_case\":true,"
+	    "\"events\":{\"A\":\"crm.lead.created\"}}";
+	static const char twice[] =
+	    "{\"id\":\"one\",\"content_types\":{\"a/b\":\"json\","
+	    "\"A/B\":\"form\"}}";
+	static const char five_parts[] = "{\"id\":\"one\",\"event\":[{\"item\":"
+					 "[\"\",\"\",\"\",\"\",\"\"]}]}";
 	static const char *const bad[] = {
 		"",
 		"{",
@@ -64,6 +72,17 @@ test_what_is_refused(void **state)
 		"{\"id\":\"one\",\"event\":[{\"item\":\"\",\"body\":\"\"}]}",
 		"{\"id\":\"one\",\"event\":[{\"item\":[]}]}",
 		"{\"id\":\"one\",\"event\":[{\"item\":[1]}]}",
+		"{\"id\":\"one\",\"event\":[{\"join\":[]}]}",
+		"{\"id\":\"one\",\"event\":[{\"join\":[{\"itm\":\"/a\"}]}]}",
+		"{\"id\":\"one\",\"event\":[{\"join\":[],\"item\":\"/a\"}]}",
+		five_parts,
+		upper_case,
+		"{\"id\":\"one\",\"content_types\":[]}",
+		"{\"id\":\"one\",\"content_types\":{\"a/b\":\"xml\"}}",
+		"{\"id\":\"one\",\"content_types\":{\"a/b\":1}}",
+		"{\"id\":\"one\",\"content_types\":{\"ab\":\"json\"}}",
+		"{\"id\":\"one\",\"content_types\":{\"a/b;c\":\"json\"}}",
+		twice,
 		"{\"id\":\"one\",\"signature\":{\"scheme\":\"rot13\"}}",
 	};
 	struct connectors *c = NULL;
@@ -135,6 +154,72 @@ test_reading(void **state)
 }
 
 static void
+test_names_without_case_and_joined_sources(void **state)
+{
+	struct connectors *c;
+	struct connector *one;
+	struct json json;
+
+	(void)state;
+	assert_int_equal(
+	    load("{\"id\":\"one\",\"ignore_case\":true,\"unified\":true,"
+		 "\"event\":[{\"join\":["
+		 "{\"body\":\"/what\"},{\"item\":[\"/a\",\"/b\"]}]},"
+		 "{\"item\":\"/a\"}],"
+		 "\"events\":{\"invoice.create\":\"crm.lead.created\"}}",
+		&c),
+	    0);
+	one = connectors_find(c, "one");
+	assert_string_equal(
+	    connector_map(one, "INVOICE.Create"), "crm.lead.created");
+	assert_null(connector_map(one, "INVOICE.Creates"));
+	assert_string_equal(
+	    connector_map(one, "crm.lead.deleted"), "crm.lead.deleted");
+	json_init(&json);
+	assert_int_equal(
+	    json_parse(&json, slice_text("{\"what\":\"w\",\"a\":1,\"b\":2}")),
+	    0);
+	read_into(one, &json, CONNECTOR_EVENT, 0, "w.1.2");
+	assert_int_equal(json_parse(&json, slice_text("{\"a\":1,\"b\":2}")), 0);
+	read_into(one, &json, CONNECTOR_EVENT, 0, "1");
+	json_done(&json);
+	connectors_free(c);
+}
+
+static void
+test_bodies_by_their_type(void **state)
+{
+	static const struct {
+		const char *type;
+		enum connector_body body;
+	} cases[] = {
+		{ NULL, CONNECTOR_BODY_UNDECLARED },
+		{ "", CONNECTOR_BODY_UNDECLARED },
+		{ ";", CONNECTOR_BODY_UNDECLARED },
+		{ "text/plain", CONNECTOR_BODY_JSON },
+		{ " TEXT/Plain ; charset=x", CONNECTOR_BODY_JSON },
+		{ "text/plain;charset=x", CONNECTOR_BODY_JSON },
+		{ "text/plainer", CONNECTOR_BODY_UNDECLARED },
+		{ "text/plai", CONNECTOR_BODY_UNDECLARED },
+		{ "application/x-f", CONNECTOR_BODY_FORM },
+		{ "application/json", CONNECTOR_BODY_UNDECLARED },
+	};
+	struct connectors *c;
+
+	(void)state;
+	assert_int_equal(
+	    load("{\"id\":\"one\",\"content_types\":{\"Text/plain\":"
+		 "\"json\",\"application/x-f\":\"form\"}}",
+		&c),
+	    0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		assert_int_equal(
+		    connector_body(connectors_find(c, "one"), cases[i].type),
+		    cases[i].body);
+	connectors_free(c);
+}
+
+static void
 test_those_that_are_installed(void **state)
 {
 	struct connectors *c;
@@ -156,6 +241,11 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    test_what_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reading, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_names_without_case_and_joined_sources, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_bodies_by_their_type, setup, teardown),
 		cmocka_unit_test(test_those_that_are_installed),
 	};
 

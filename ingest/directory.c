@@ -7,7 +7,8 @@
 #include "common/crc32c.h"
 
 #define FIRST_BUCKETS 256
-#define CACHE_MAGIC UINT64_C(0x3152494443434153) /* "SACCDIR1" */
+/* The 1 had no secrets: calls that must be signed would pass unsigned. */
+#define CACHE_MAGIC UINT64_C(0x3252494443434153) /* "SACCDIR2" */
 #define KEY_HASH_SIZE 32
 #define LIMITED "usage_limit"
 
@@ -224,11 +225,21 @@ keep(uint8_t **at, struct slice s)
 	return kept;
 }
 
+/* Only of a connection: other secrets are not for us. */
+static struct slice
+inbound_secret(const struct msg *m)
+{
+	return m->kind == MSG_ENTRY_CONNECTION ? m->secret
+					       : (struct slice){ 0 };
+}
+
 static struct directory_entry *
 make(const struct msg *m, uint64_t generation)
 {
+	struct slice inbound = inbound_secret(m);
 	size_t len = m->id.len + m->lookup.len + m->unified_api.len +
-		     m->consumer_id.len + m->service_id.len + m->key_hash.len;
+		     m->consumer_id.len + m->service_id.len + m->key_hash.len +
+		     inbound.len;
 	struct directory_entry *e = malloc(sizeof(*e) + len);
 	uint8_t *at;
 
@@ -252,6 +263,7 @@ make(const struct msg *m, uint64_t generation)
 	e->consumer_id = keep(&at, m->consumer_id);
 	e->service_id = keep(&at, m->service_id);
 	e->key_hash = keep(&at, m->key_hash);
+	e->secret = keep(&at, inbound);
 	for (int t = 0; t < TABLES; t++)
 		e->hashes[t] = hash_of(e->kind, key_in(e, t));
 	return e;
@@ -396,6 +408,7 @@ save_entry(const struct directory_entry *e, struct buf *out)
 		.consumer_id = e->consumer_id,
 		.service_id = e->service_id,
 		.key_hash = e->key_hash,
+		.secret = e->secret,
 	};
 
 	return msg_pack_record(&m, out);

@@ -37,7 +37,8 @@ struct directory_entry {
 	bool limited;	      /* of an application: its quota is used up */
 	uint64_t quota, rate; /* of an application; 0: none */
 	struct slice id, lookup, unified_api, consumer_id, service_id, key_hash;
-	uint8_t text[]; /* all of them */
+	struct slice secret; /* of a connection: its inbound one, sealed */
+	uint8_t text[];	     /* all of them */
 };
 
 /* NULL when memory is out. */

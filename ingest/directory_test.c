@@ -89,6 +89,15 @@ test_kinds(void **state)
 	assert_int_equal(directory_subscription(d, 7)->app, 7);
 	assert_ptr_equal(directory_subscription(d, 7),
 	    directory_subscription_by_id(d, slice_text("sub")));
+	/* What signs its deliveries is not for us. */
+	apply(d,
+	    (struct msg){ .kind = MSG_ENTRY_SUBSCRIPTION,
+		.app = 7,
+		.subscription = 7,
+		.id = slice_text("sub"),
+		.secret = slice_text("sealed") },
+	    1);
+	assert_null(directory_subscription(d, 7)->secret.data);
 	/* Of a newer api: let pass. */
 	apply(d, (struct msg){ .kind = MSG_ENTRY_MAX, .app = 7 }, 1);
 	assert_int_equal(directory_count(d), 3);
@@ -120,13 +129,15 @@ static void
 test_save_and_load(void **state)
 {
 	struct directory *d = directory_new(), *copy = directory_new();
+	struct msg with_secret = connection(1, "one");
 	struct buf bytes;
 
 	(void)state;
 	assert_non_null(d);
 	assert_non_null(copy);
 	buf_init(&bytes, 65536);
-	apply(d, connection(1, "one"), 5);
+	with_secret.secret = slice_text("sealed");
+	apply(d, with_secret, 5);
 	apply(d, connection(2, "two"), 5);
 	directory_set_number(d, 99);
 	assert_int_equal(directory_save(d, &bytes), 0);
@@ -141,6 +152,9 @@ test_save_and_load(void **state)
 	assert_true(directory_known(copy));
 	assert_int_equal(directory_number(copy), 99);
 	assert_true(directory_connection(copy, slice_text("two"))->enabled);
+	assert_null(directory_connection(copy, slice_text("two"))->secret.data);
+	assert_true(slice_is(
+	    directory_connection(copy, slice_text("one"))->secret, "sealed"));
 	/* What was cached is older than any snapshot. */
 	directory_sweep(copy, 1);
 	assert_int_equal(directory_count(copy), 0);

@@ -20,6 +20,7 @@
 #include "ingest/directory_cache.h"
 #include "ingest/forward.h"
 #include "ingest/routes.h"
+#include "ingest/secret_cache.h"
 #include "ingest/token.h"
 
 struct ingest {
@@ -34,10 +35,12 @@ struct ingest {
 	struct replica replica;
 	struct connectors *connectors;
 	struct token_checker *tokens;
+	struct secret_cache *secrets;
 	struct routes *routes;
 	struct id_maker ids;
 	char accept_root[PATH_MAX];
 	char entity_base_url[LIMIT_URL_TEXT];
+	char *public_url;
 	uint64_t drain_until_ms;
 	uint64_t bad_messages;
 };
@@ -322,7 +325,9 @@ open_tokens(struct ingest *in)
 	}
 	jwt_key_init(&key, &seal);
 	in->tokens = token_new(&key, in->directory);
-	return in->tokens == NULL ? -ENOMEM : 0;
+	in->secrets = secret_cache_new(&seal);
+	explicit_bzero(&seal, sizeof(seal));
+	return in->tokens == NULL || in->secrets == NULL ? -ENOMEM : 0;
 }
 
 static int
@@ -347,6 +352,7 @@ open_routes(struct ingest *in)
 		.connectors = in->connectors,
 		.tokens = in->tokens,
 		.directory = in->directory,
+		.secrets = in->secrets,
 		.ids = &in->ids,
 		.entity_base_url = in->entity_base_url,
 	};
@@ -361,6 +367,11 @@ open_routes(struct ingest *in)
 	len = strlen(in->entity_base_url);
 	while (len > 0 && in->entity_base_url[len - 1] == '/')
 		in->entity_base_url[--len] = '\0';
+	in->public_url = config_url(
+	    in->proc->config.ingest_public_url, in->proc->config.ingest_http);
+	if (in->public_url == NULL)
+		return -ENOMEM;
+	config.public_url = in->public_url;
 	id_maker_init(&in->ids);
 	return routes_new(&config, &in->routes);
 }
@@ -516,6 +527,8 @@ ingest_close(struct proc *p)
 	accept_log_free(in->log);
 	forward_free(in->forward);
 	token_free(in->tokens);
+	secret_cache_free(in->secrets);
+	free(in->public_url);
 	connectors_free(in->connectors);
 	directory_cache_free(in->cache);
 	directory_free(in->directory);

@@ -193,7 +193,7 @@ identify(struct routes *r, struct call *c, const struct target *t)
 	if (t->route == ROUTE_EVENTS)
 		return token_key(tokens, bearer, app_id, &c->who);
 	result = token_integration(tokens, t->token, bearer, app_id, &c->who);
-	if (result != TOKEN_OK || t->route != ROUTE_X)
+	if (result != TOKEN_OK)
 		return result;
 	lookup = http_query(c->request, "l_id");
 	if (lookup == NULL || *lookup == '\0')
@@ -309,8 +309,14 @@ find_connector(struct routes *r, struct call *c, const struct target *t)
 static int
 read_events(struct call *c, enum route route)
 {
-	int r = call_parse(c, route == ROUTE_W);
+	bool in_body = c->connector != NULL &&
+		       signature_is_in_body(connector_signature(c->connector));
+	int r = in_body ? 0 : call_check_signature(c);
 
+	if (r == 0)
+		r = call_parse(c, route == ROUTE_W);
+	if (r == 0 && in_body)
+		r = call_check_signature(c);
 	if (r == 0 && route == ROUTE_W)
 		r = handshake_body(c);
 	if (r < 0)
@@ -414,6 +420,8 @@ ask(struct routes *r, struct http_request *request, uint64_t deadline_ms)
 		.maker = &r->maker,
 		.json = &r->json,
 		.text = &r->text,
+		.secrets = r->config.secrets,
+		.public_url = r->config.public_url,
 	};
 
 	r->calls++;

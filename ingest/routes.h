@@ -6,7 +6,8 @@
  *   POST     /webhook/webhooks/{token}/x/{service}?l_id=&e=
  *   POST     /webhook/events
  *
- * A handler checks who calls (token.h), reads the body, makes the events and
+ * A handler checks who calls (token.h), and the vendor's signature when the
+ * connection has a secret (signature.h), reads the body, makes the events and
  * appends them to the accept log as one group; the answer waits until the group
  * is on disk (routes_durable()). A call whose token is newer than our
  * directory waits at most ROUTES_BEHIND_MS for it.
@@ -25,6 +26,7 @@
 #include "ingest/accept_log.h"
 #include "ingest/connector.h"
 #include "ingest/directory.h"
+#include "ingest/secret_cache.h"
 #include "ingest/token.h"
 
 #define ROUTES_BEHIND_MS 1000
@@ -38,8 +40,10 @@ struct routes_config {
 	struct connectors *connectors;
 	struct token_checker *tokens;
 	const struct directory *directory;
+	struct secret_cache *secrets;
 	struct id_maker *ids;
 	const char *entity_base_url;
+	const char *public_url; /* without slashes at its end */
 };
 
 /* All of it is kept by pointer. -ENOMEM. */

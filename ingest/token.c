@@ -201,6 +201,7 @@ resolve(struct token_checker *t, struct slice lookup, const struct jwt *claims,
 	ret->consumer_id = present(c->consumer_id);
 	ret->service_id = present(c->service_id);
 	ret->source = present(c->id);
+	ret->secret = present(c->secret);
 	if (c->unified_api.len > 0)
 		ret->unified_api = c->unified_api;
 	return TOKEN_OK;

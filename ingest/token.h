@@ -40,6 +40,7 @@ struct identity {
 	struct slice consumer_id; /* absent: none */
 	struct slice service_id;  /* absent: any */
 	struct slice source;	  /* of the connection, else absent */
+	struct slice secret;	  /* of the connection, sealed; absent: none */
 };
 
 struct token_checker;

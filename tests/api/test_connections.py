@@ -5,11 +5,13 @@ import itertools
 import json
 import os
 import random
+import signal
 import threading
 
 import pytest
 import requests
 
+from harness.signature import sign_base64
 from harness.wait import wait_until
 
 FIELDS = {
@@ -162,6 +164,44 @@ def test_decision_connections_execute_url_is_ready_to_paste_until_revoked(make_s
     assert gone.status_code == 404
     assert gone.json()["type_name"] == "ConnectionNotFoundError"
     assert receiver.wait_for(4, "/hook")
+
+
+def test_decision_connections_hold_the_inbound_secret_in_force_at_once_on_every_ingest(make_stack):
+    stack = make_stack({"ingest": 2}).start()
+    made = stack.app.connect("shopify", unified_api="ecommerce", secret="first")
+    urls = [made["execute_url"]]
+    urls.append(urls[0].replace(stack.ingest_url("ingest"), stack.ingest_url("ingest2")))
+    body = b'{"id":1}'
+
+    def statuses(secret):
+        """Of both ingests, for a call that is signed with it, or not at all."""
+        headers = {"X-Shopify-Topic": "orders/create"}
+        if secret is not None:
+            headers["X-Shopify-Hmac-Sha256"] = sign_base64(secret, body)
+        return [requests.post(u, body, headers=headers, timeout=10).status_code for u in urls]
+
+    def patch(**change):
+        answer = stack.app.call("PATCH", f"/webhook/connections/{made['id']}", change)
+        assert answer.status_code == 200 and "secret" not in answer.json()["data"]
+
+    assert statuses("first") == [200, 200] and statuses(None) == [401, 401]
+    patch(secret="second")
+    assert statuses("first") == [401, 401] and statuses("second") == [200, 200]
+    patch(name="Renamed")
+    assert statuses("second") == [200, 200] and statuses(None) == [401, 401]
+    patch(secret=None)
+    assert statuses(None) == [200, 200]
+    patch(secret="third")
+    assert statuses("second") == [401, 401] and statuses("third") == [200, 200]
+    # Known from the cache, while nobody could tell.
+    stack.kill("api")
+    for name in ("ingest", "ingest2"):
+        stack[name].signal(signal.SIGTERM)
+        assert stack[name].wait_end() == 0
+        stack.start(name)
+    assert statuses("second") == [401, 401] and statuses("third") == [200, 200]
+    stack["api"].start()
+    stack["api"].wait_ready()
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import collections
 import json
 import socket
 import subprocess
+import time
 import uuid
 
 import pytest
@@ -238,6 +239,37 @@ def test_decision_errors_cursor_filter_sort_are_400(app, hook):
         "[service]=hubspot", "&filter[status_codes]=200".join([""] * 52),
     ):
         error(get(f"logs?filter{wrong}"), 400, "UnsupportedFiltersError")
+
+
+def test_decision_errors_wrong_vendor_signature_401_nothing_stored(stack, app, hook, receiver):
+    """On w, x and execute, whichever way the connection is named."""
+    connection = app.connect(secret="client secret")
+    token = connection["execute_url"].split("/")[-2]
+    base = hook["execute_base_url"].removesuffix("execute")
+    targets = [connection["execute_url"]] + [
+        f"{base}{route}/hubspot?l_id={token}" for route in ("x", "execute")
+    ]
+    body = json.dumps([{**CONTACT, "portalId": 1, "subscriptionId": 2, "eventId": 3}])
+    accepted_before = stack["ingest"].metric("sluice_accept_log_records_total")
+    stale = (time.time() - 301) * 1000
+    for target in targets:
+        wrong = signature.hubspot("other secret", target, body)
+        for headers in (
+            {}, wrong, signature.hubspot("client secret", target, body + " "),
+            signature.hubspot("client secret", target, body, stale),
+        ):
+            answer = requests.post(target, body, headers=headers, timeout=20)
+            refused = error(answer, 401, "ConnectorCredentialsError")
+            assert refused["error"] == "Unauthorized"
+            assert refused["message"] == "Connector Not Authorized"
+            found = app.call("GET", "/webhook/events", params={
+                "request_id": answer.headers["request-id"]})
+            assert found.json()["data"] == []
+    assert stack["ingest"].metric("sluice_accept_log_records_total") == accepted_before
+    # Not even its dedupe key was used up.
+    headers = signature.hubspot("client secret", targets[0], body)
+    (made,) = events_of(app, requests.post(targets[0], body, headers=headers, timeout=20))
+    assert made["event_type"] == "crm.contact.created"
 
 
 def test_decision_errors_disabled_connector_403(app):

@@ -155,7 +155,7 @@ class App:
         assert data["status"] == body["status"], data
         return data
 
-    def connect(self, service_id="hubspot", consumer_id="c-1", unified_api="crm"):
+    def connect(self, service_id="hubspot", consumer_id="c-1", unified_api="crm", **more):
         answer = self.call(
             "POST",
             "/webhook/connections",
@@ -163,6 +163,7 @@ class App:
                 "consumer_id": consumer_id,
                 "unified_api": unified_api,
                 "service_id": service_id,
+                **more,
             },
         )
         assert answer.status_code == 201, answer.text

@@ -37,14 +37,14 @@ def entry(**fields):
 def cache(entries, number=NUMBER):
     """directory.cache as ingest itself writes it."""
     body = b"".join(entries)
-    head = struct.pack("<8sQQII", b"SACCDIR1", number, len(entries), len(body), crc32c(body))
+    head = struct.pack("<8sQQII", b"SACCDIR2", number, len(entries), len(body), crc32c(body))
     return head + body
 
 
-def connection(number, app=1, service="hubspot", api="crm", enabled=True):
+def connection(number, app=1, service="hubspot", api="crm", enabled=True, **more):
     return entry(kind=CONNECTION, number=NUMBER, app=app, id=f"con-{number}",
                  lookup=f"look-{number}", unified_api=api, service_id=service,
-                 consumer_id=f"consumer-{number}", enabled=enabled)
+                 consumer_id=f"consumer-{number}", enabled=enabled, **more)
 
 
 ENTRIES = [
@@ -61,6 +61,8 @@ ENTRIES = [
 
 
 class Alone:
+    """entries: of its directory, or what makes them of the master key."""
+
     def __init__(self, entries=ENTRIES, environment=None):
         self.data = tempfile.mkdtemp(prefix="sluice-alone-")
         os.makedirs(f"{self.data}/keys")
@@ -69,6 +71,8 @@ class Alone:
         with open(f"{self.data}/keys/master.key", "wb") as f:
             os.chmod(f.fileno(), 0o600)
             f.write(self.master)
+        if callable(entries):
+            entries = entries(self.master)
         if entries is not None:
             with open(f"{self.data}/accept/directory.cache", "wb") as f:
                 f.write(cache(entries))

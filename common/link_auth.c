@@ -198,8 +198,12 @@ link_auth_free(struct link_auth *a)
 {
 	if (a == NULL)
 		return;
-	if (a->zap != NULL)
+	if (a->zap != NULL) {
 		loop_del_sock(a->link->loop, a->zap);
+		/* A closed socket keeps its name until libzmq's own thread
+		 * has reaped it; the next link of this process wants it. */
+		(void)zmq_unbind(link_sock(a->zap), ZAP_ADDRESS);
+	}
 	zsock_destroy(&a->zap);
 	zcert_destroy(&a->own);
 	free(a);

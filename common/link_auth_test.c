@@ -102,6 +102,13 @@ refused(struct world *w)
 	return world_lines(w, "link refused") > 0;
 }
 
+/* Heard by the one that was refused: the last of both to know. */
+static bool
+refused_by(struct world *w)
+{
+	return world_lines(w, "refused by=") > 0;
+}
+
 static void
 test_right_keys(void **state)
 {
@@ -149,7 +156,7 @@ test_unknown_key(void **state)
 static void
 test_key_of_another_stage(void **state)
 {
-	static world_step *const steps[] = { refused, NULL };
+	static world_step *const steps[] = { refused_by, NULL };
 	struct world *w = *state;
 	char address[64];
 	struct keys k;

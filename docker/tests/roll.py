@@ -10,7 +10,7 @@ from engine import DOCKER, STAGES, WORK, need, run, say, until
 from outside import Load
 from stack import STRANGER_S, as_root, settle, stays_out, stranger
 
-SEEN_S = 1.5  # new public keys are read within 1 s
+SEEN_S = 1.5  # changed public keys are read within 1 s
 
 
 class Asker:
@@ -92,6 +92,7 @@ def roll(client, receiver):
         took, rolled = rotate(stage)
         nobody_noticed(f"{stage}: key rotated, each replaced ({rolled:.1f} of {took:.1f} s)")
         if stage == "router":  # the key that it had is nobody's now
+            time.sleep(SEEN_S)
             left, since = stranger("old", WORK / "old"), time.monotonic()
     new_certificate(client)
     nobody_noticed(f"gateway: new certificate (kept connections ended: {load.stale})")

@@ -14,14 +14,19 @@
 #include <microhttpd.h>
 
 #include "common/config.h"
+#include "common/http_query.h"
 #include "common/http_refusal.h"
 #include "common/log.h"
 #include "common/tcp_state.h"
 
 #define POOL_BYTES 8192 /* larger pools cost a memset per request */
-#define REAP_MS 1000	/* how exact the deadlines are */
-#define IDLE_MS 75000	/* a connection without a request is closed */
-#define LOOK_TURNS 4	/* of the reaper, until it looks again at one */
+/* Of the pool, what libmicrohttpd keeps for each header, and what the head of
+ * any of our answers takes. */
+#define HEADER_RECORD 64
+#define ANSWER_HEAD 512
+#define REAP_MS 1000  /* how exact the deadlines are */
+#define IDLE_MS 75000 /* a connection without a request is closed */
+#define LOOK_TURNS 4  /* of the reaper, until it looks again at one */
 /* So many timeouts may taking an answer take. */
 #define ANSWER_FACTOR 4
 #define DISCARD_FACTOR                                       \
@@ -44,6 +49,7 @@ struct conn {
 	bool waiting;	   /* handed over: the deadline is not the client's */
 	bool answered;	   /* since then it is the client's to take it */
 	bool reaped;
+	struct http_request *request; /* from its first line to its end */
 };
 
 struct http {
@@ -76,6 +82,7 @@ struct http_request {
 	struct MHD_Connection *mhd;
 	struct conn *conn;
 	const char *method, *path;
+	struct http_query query;
 	struct buf body;
 	uint64_t discarded;
 	struct id id;
@@ -89,6 +96,8 @@ struct http_request {
 	void *data;
 	char target[]; /* as it came; the library decodes its own in place */
 };
+
+static void request_free(struct http_request *r);
 
 /* ---- connections ------------------------------------------------------ */
 
@@ -122,6 +131,9 @@ conn_close(struct http *h, struct conn *c)
 		h->conns = c->next;
 	if (c->next != NULL)
 		c->next->prev = c->prev;
+	/* libmicrohttpd does not tell of its end when it gave up twice. */
+	if (c->request != NULL && !c->request->handed_over)
+		request_free(c->request);
 	free(c);
 }
 
@@ -228,6 +240,7 @@ request_free(struct http_request *r)
 	}
 	if (r->response != NULL)
 		MHD_destroy_response(r->response);
+	http_query_done(&r->query);
 	buf_done(&r->body);
 	free(r);
 }
@@ -240,6 +253,12 @@ on_request_line(void *cls, const char *uri, struct MHD_Connection *mhd)
 	size_t size = strlen(uri) + 1;
 	struct http_request *r = calloc(1, sizeof(*r) + size);
 
+	/* libmicrohttpd's own buffer, which it itself writes to. */
+	union {
+		const char *in;
+		char *out;
+	} target = { .in = uri };
+
 	if (r == NULL)
 		return NULL;
 	memcpy(r->target, uri, size);
@@ -249,7 +268,12 @@ on_request_line(void *cls, const char *uri, struct MHD_Connection *mhd)
 	r->id = id_make(&h->ids);
 	r->has_nul = strstr(uri, "%00") != NULL;
 	buf_init(&r->body, h->config.max_body);
+	if (http_query_take(&r->query, target.out) < 0) {
+		free(r);
+		return NULL;
+	}
 	if (r->conn != NULL) {
+		r->conn->request = r;
 		r->conn->started = true;
 		if (!r->conn->partial)
 			r->conn->since_ms = loop_now_ms(h->loop);
@@ -270,6 +294,7 @@ on_request_end(void *cls, struct MHD_Connection *mhd, void **context,
 	if (r == NULL)
 		return;
 	if (r->conn != NULL) {
+		r->conn->request = NULL;
 		r->conn->started = r->conn->waiting = false;
 		r->conn->answered = r->conn->partial = false;
 		r->conn->counted = false;
@@ -294,6 +319,21 @@ announces_too_much(const struct http_request *r)
 	       len > r->http->config.max_body;
 }
 
+/* Blanks behind a value are no part of it (RFC 9110 section 5.5), but
+ * libmicrohttpd leaves them on. */
+static void
+trim(const char *value)
+{
+	union {
+		const char *in;
+		char *out;
+	} text = { .in = value };
+	size_t len = strlen(value);
+
+	while (len > 0 && (value[len - 1] == ' ' || value[len - 1] == '\t'))
+		text.out[--len] = '\0';
+}
+
 static enum MHD_Result
 on_framing(
     void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
@@ -301,9 +341,10 @@ on_framing(
 	unsigned *count = cls;
 
 	(void)kind;
-	(void)value;
 	*count += strcasecmp(name, "Content-Length") == 0 ||
 		  strcasecmp(name, "Transfer-Encoding") == 0;
+	if (value != NULL)
+		trim(value);
 	return MHD_YES;
 }
 
@@ -317,6 +358,44 @@ is_ambiguous(const struct http_request *r)
 	(void)MHD_get_connection_values(
 	    r->mhd, MHD_HEADER_KIND, on_framing, &count);
 	return count > 1;
+}
+
+/* There would be no room in the pool for the head of an answer. */
+static bool
+is_cramped(const struct http_request *r)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+	    r->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	size_t pool = r->http->config.pool_bytes;
+	int count = MHD_get_connection_values(
+	    r->mhd, MHD_HEADER_KIND | MHD_COOKIE_KIND, NULL, NULL);
+
+	return info == NULL ||
+	       info->header_size + (size_t)count * HEADER_RECORD + ANSWER_HEAD >
+		   (pool > 0 ? pool : POOL_BYTES);
+}
+
+static enum MHD_Result
+refuse_cramped(const struct http_request *r)
+{
+	if (r->conn != NULL)
+		http_refusal_send(r->conn->fd, HTTP_E_HEADER_SIZE,
+		    "The head of the request is too large.", r->id);
+	return MHD_NO;
+}
+
+/* Of a target in absolute form (RFC 9112 section 3.2.2), too. */
+static const char *
+path_of(const char *target)
+{
+	size_t scheme = strncasecmp(target, "http://", 7) == 0	  ? 7
+			: strncasecmp(target, "https://", 8) == 0 ? 8
+								  : 0;
+
+	if (scheme == 0)
+		return target;
+	target += scheme + strcspn(target + scheme, "/");
+	return *target == '\0' ? "/" : target;
 }
 
 static enum MHD_Result
@@ -368,6 +447,26 @@ hand_over(struct http_request *r)
 		h->config.handler(h->config.arg, r);
 }
 
+/* Headers are there, the body is not. */
+static enum MHD_Result
+begin(struct http_request *r, const char *url, const char *method)
+{
+	r->method = method;
+	r->path = path_of(url);
+	if (is_cramped(r))
+		return refuse_cramped(r);
+	/* It finds a query where we did not: behind a NUL. */
+	if (MHD_get_connection_values(
+		r->mhd, MHD_GET_ARGUMENT_KIND, NULL, NULL) > 0)
+		r->has_nul = true;
+	r->is_ambiguous = is_ambiguous(r);
+	if (!r->is_ambiguous && !announces_too_much(r))
+		return MHD_YES;
+	r->discarded = 1;
+	hand_over(r);
+	return queue(r);
+}
+
 static enum MHD_Result
 /* NOLINTNEXTLINE(readability-function-size): the library's prototype */
 on_access(void *cls, struct MHD_Connection *mhd, const char *url,
@@ -380,17 +479,9 @@ on_access(void *cls, struct MHD_Connection *mhd, const char *url,
 	(void)mhd;
 	(void)version;
 	if (r == NULL)
-		return MHD_NO;	 /* out of memory at the request line */
-	if (r->method == NULL) { /* headers are there, the body is not */
-		r->method = method;
-		r->path = url;
-		r->is_ambiguous = is_ambiguous(r);
-		if (!r->is_ambiguous && !announces_too_much(r))
-			return MHD_YES;
-		r->discarded = 1;
-		hand_over(r);
-		return queue(r);
-	}
+		return MHD_NO; /* out of memory at the request line */
+	if (r->method == NULL)
+		return begin(r, url, method);
 	if (*len > 0)
 		return receive(r, data, len);
 	if (!r->handed_over)
@@ -603,7 +694,7 @@ struct each {
 };
 
 static enum MHD_Result
-on_query(
+on_header(
     void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
 {
 	struct each *each = cls;
@@ -617,10 +708,7 @@ void
 http_each_query(const struct http_request *r,
     bool (*fn)(void *arg, const char *name, const char *value), void *arg)
 {
-	struct each each = { fn, arg };
-
-	(void)MHD_get_connection_values(
-	    r->mhd, MHD_GET_ARGUMENT_KIND, on_query, &each);
+	http_query_each(&r->query, fn, arg);
 }
 
 void
@@ -630,7 +718,7 @@ http_each_header(const struct http_request *r,
 	struct each each = { fn, arg };
 
 	(void)MHD_get_connection_values(
-	    r->mhd, MHD_HEADER_KIND, on_query, &each);
+	    r->mhd, MHD_HEADER_KIND, on_header, &each);
 }
 
 struct find {
@@ -654,8 +742,6 @@ http_query(const struct http_request *r, const char *name)
 {
 	struct find find = { name, NULL };
 
-	/* libmicrohttpd's own look-up ignores case; validationToken and
-	 * validationtoken are two vendors' names. */
 	http_each_query(r, find_exact, &find);
 	return find.value;
 }

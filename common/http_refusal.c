@@ -67,12 +67,17 @@ MHD_queue_response(struct MHD_Connection *connection, unsigned int status_code,
 	    connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	struct id_maker ids;
 
-	(void)response;
 	if (info == NULL)
 		return MHD_NO;
 	id_maker_init(&ids);
 	read_rest(info->connect_fd);
 	http_refusal_send(info->connect_fd, http_error_of(status_code),
 	    "The request is not HTTP as it is understood here.", id_make(&ids));
-	return MHD_NO;
+	if (MHD_get_connection_values(
+		connection, MHD_GET_ARGUMENT_KIND, NULL, NULL) == 0)
+		return MHD_NO;
+	/* While it reads a query, libmicrohttpd goes on with a connection that
+	 * it has closed. This one it closes later, when it cannot write. */
+	(void)shutdown(info->connect_fd, SHUT_RDWR);
+	return http_refusal_real()(connection, status_code, response);
 }

@@ -13,9 +13,10 @@
  * before; RFC 9112 (3) allows it to close.
  *
  * They are written to the socket at once, and the connection is closed:
- * libmicrohttpd 0.9.75 sends the head of some of its own answers twice. Where
- * the library is bound otherwise its own answers stay as they are, and nothing
- * else is different.
+ * libmicrohttpd 0.9.75 sends the head of some of its own answers twice. Only
+ * while it reads a query (http_query.h: one behind a NUL) is the connection
+ * left to it to close, with its socket shut. Where the library is bound
+ * otherwise its own answers stay as they are, and nothing else is different.
  */
 #ifndef SLUICE_HTTP_REFUSAL_H
 #define SLUICE_HTTP_REFUSAL_H

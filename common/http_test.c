@@ -450,6 +450,13 @@ script_pieces(struct client *c)
 	say_text(
 	    fd, "GET /as%20it+came?a=%41&&b+c HTTP/1.1\r\nHost: h\r\n\r\n");
 	expect(c, fd, 200, "/as%20it+came?a=%41&&b+c");
+	/* what a proxy is asked (RFC 9112 section 3.2.2) */
+	say_text(fd,
+	    "GET http://else.where:80/p/q?Name=v HTTP/1.1\r\nHost: h\r\n"
+	    "X-Test: \t a b \t\r\n\r\n");
+	expect(c, fd, 200, "GET /p/q x-test=a b Name=v [Name=v] body=0:");
+	say_text(fd, "GET HTTPS://else.where HTTP/1.1\r\nHost: h\r\n\r\n");
+	expect(c, fd, 200, "GET / x-test=none Name=none  body=0:");
 	close(fd);
 }
 

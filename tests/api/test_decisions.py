@@ -225,6 +225,32 @@ def test_decision_errors_are_json_with_a_type_whoever_makes_them(stack):
             assert json.loads(body)["status_code"] == int(head.split()[1])
 
 
+@pytest.mark.parametrize("count", [100, 130, 300, 1500])
+def test_decision_errors_are_json_however_many_parameters_a_query_has(stack, app, count):
+    """A list still reads the last of them; who has no key is told so."""
+    wrong = "a=1&" * count + "limit=0"
+    body = error(app.call("GET", f"/webhook/webhooks?{wrong}"), 400, "RequestValidationError")
+    assert list(body["detail"]["invalid"][0]) == ["limit"]
+    for base in (stack.api_url, stack.ingest_url()):
+        path = "/webhook/webhooks" if base == stack.api_url else "/webhook/events"
+        method = "GET" if base == stack.api_url else "POST"
+        answer = requests.request(method, f"{base}{path}?{wrong}", timeout=9)
+        error(answer, 401, "UnauthorizedError")
+
+
+def test_decision_errors_are_json_however_full_the_memory_for_a_head_is(stack):
+    seen = set()
+    for base in (stack.api_url, stack.ingest_url()):
+        for size in range(7000, 8600, 40):
+            answer = requests.post(
+                f"{base}/webhook/events", headers={"X": "x" * size}, timeout=9, data=b"{}"
+            )
+            seen.add((answer.status_code, answer.json()["status_code"]))
+            assert uuid.UUID(answer.headers["request-id"])
+            assert answer.headers["content-type"] == "application/json"
+    assert seen == {(401, 401), (405, 405), (431, 431)}
+
+
 def test_decision_errors_cursor_filter_sort_are_400(app, hook):
     get = lambda query: app.call("GET", f"/webhook/{query}")  # noqa: E731
     for path in ("webhooks", "logs", "connections"):

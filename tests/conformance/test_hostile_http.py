@@ -22,12 +22,18 @@ KEPT_S = 0.2
 UNANSWERED_S = 4
 NOT_ANSWERED = b"kept"
 THROWERS = 8
+# Their records once used up libmicrohttpd's memory, which it did not survive.
+PARAMETERS = (120, 130, 150, 300, 1000, 1500)
+# Around what that memory holds: there must be an answer, whatever is left of it.
+HEADS = range(7400, 8400, 50)
 # What may not be let through, whatever else is.
 SURELY = {
     "two lengths that differ": (400, "closed"),
     "length and chunks": (400, "closed"),
     "b'%00' escaped": (400,),
     "a header too large": (431, "closed"),
+    **{f"{n} parameters": (401, 404) for n in PARAMETERS},
+    **{f"a head of {n} bytes": (401, 404, 431) for n in HEADS},
 }
 GROWTH_MIB = 256 if SANITIZED else 96
 P99_MS = 2000  # what is printed is the figure; this only says "not stalled"
@@ -60,6 +66,14 @@ def fixed():
     yield "a target too long", [head(target=b"/" + big)]
     yield "a method too long", [head(method=big)]
     yield "a query too long", [head(target=b"/webhook/logs?" + b"a=b&" * 20_000)]
+    for n in PARAMETERS:
+        query = b"?" + b"a=b&" * n
+        yield f"{n} parameters", [head(b"GET", b"/webhook/logs" + query)]
+        yield f"{n} parameters behind a NUL", [head(b"GET", b"/\0" + query) * 2]
+        yield f"parameters behind {n} line feeds", [b"\r\n" * n + head(b"GET", b"/\0" + query)]
+    for n in HEADS:
+        text = head(b"GET", b"/webhook/logs", b"X: %s\r\n")
+        yield f"a head of {n} bytes", [text % (b"x" * (n - len(text) + 2))]
     for what in (b"\x00", b"\xff\xfe", b"\r", b"\x7f", b"\xc3\x28", b"\xed\xa0\x80"):
         yield f"{what!r} in the target", [head(target=b"/webhook/" + what)]
         yield f"{what!r} in a header", [head(extra=b"X: a" + what + b"b\r\n")]

@@ -41,10 +41,12 @@ logger_metrics(struct proc *p, struct buf *out)
 	const struct logger *l = p->state;
 	const struct logger_counts *c = &l->counts;
 	struct writer_stats w;
+	struct reader_stats pages;
 	struct store_stats s;
 	int r;
 
 	writer_stats(l->writer, &w);
+	reader_stats(l->reader, &pages);
 	store_stats(l->store, &s);
 	{
 		const struct metric metrics[] = {
@@ -70,6 +72,9 @@ logger_metrics(struct proc *p, struct buf *out)
 			{ "commit_microseconds_max", "gauge", w.commit_us_max },
 			{ "checkpoints_total", "counter", s.checkpoints },
 			{ "wal_bytes", "gauge", s.wal_bytes },
+			{ "pages_total", "counter", pages.pages },
+			{ "page_microseconds_total", "counter", pages.page_us },
+			{ "page_microseconds_max", "gauge", pages.page_us_max },
 			{ "log_index_usable", "gauge", s.log_indexed },
 			{ "log_index_events_behind", "gauge",
 			    s.last_event - s.log_event },

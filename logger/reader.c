@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 
 enum lane_name { LANE_PAGES, LANE_SHORT, LANE_MAX };
@@ -25,6 +26,7 @@ struct reader {
 	void *arg;
 	struct lane lanes[LANE_MAX];
 	_Atomic bool stopping;
+	_Atomic uint64_t pages, page_us, page_us_max;
 	struct mailbox out;
 };
 
@@ -55,12 +57,30 @@ answer(struct lane *l, struct question *q)
 	q->result = result;
 }
 
+static void
+answer_timed(struct lane *l, struct question *q, bool page)
+{
+	struct reader *r = l->reader;
+	uint64_t took = clock_mono_us();
+
+	answer(l, q);
+	if (!page)
+		return;
+	took = clock_mono_us() - took;
+	atomic_fetch_add(&r->pages, 1);
+	atomic_fetch_add(&r->page_us, took);
+	if (took > atomic_load(&r->page_us_max))
+		atomic_store(&r->page_us_max, took);
+}
+
 static void *
 lane_run(void *arg)
 {
 	struct lane *l = arg;
+	bool pages = l == &l->reader->lanes[LANE_PAGES];
 	bool stop = false;
 
+	(void)pthread_setname_np(pthread_self(), pages ? "pages" : "short");
 	while (!stop) {
 		struct mail *mail = mailbox_wait(&l->in, -1);
 
@@ -74,7 +94,7 @@ lane_run(void *arg)
 				if (atomic_load(&l->reader->stopping))
 					q->result = -ECANCELED;
 				else
-					answer(l, q);
+					answer_timed(l, q, pages);
 				mailbox_post(&l->reader->out, mail);
 			}
 			mail = next;
@@ -178,4 +198,12 @@ reader_post(struct reader *r, struct question *q)
 	bool page = q->query.what == MSG_QUERY_LOGS;
 
 	mailbox_post(&r->lanes[page ? LANE_PAGES : LANE_SHORT].in, &q->mail);
+}
+
+void
+reader_stats(const struct reader *r, struct reader_stats *ret)
+{
+	ret->pages = atomic_load(&r->pages);
+	ret->page_us = atomic_load(&r->page_us);
+	ret->page_us_max = atomic_load(&r->page_us_max);
 }

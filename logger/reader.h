@@ -32,4 +32,11 @@ int reader_new(struct loop *loop, struct store *store, loop_fn *after,
 void reader_free(struct reader *r);
 void reader_post(struct reader *r, struct question *q);
 
+/* Of pages of the log: how many, and how long making them took. */
+struct reader_stats {
+	uint64_t pages, page_us, page_us_max;
+};
+
+void reader_stats(const struct reader *r, struct reader_stats *ret);
+
 #endif

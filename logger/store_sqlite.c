@@ -69,6 +69,7 @@ checkpoint_run(void *arg)
 	uint64_t done = 0;
 	sqlite3 *db = NULL;
 
+	(void)pthread_setname_np(pthread_self(), "checkpoint");
 	if (sqlite3_open_v2(s->path, &db,
 		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
 		NULL) != SQLITE_OK) {

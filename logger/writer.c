@@ -140,6 +140,7 @@ writer_run(void *arg)
 	struct backlog b = { .first = NULL, .end = &b.first };
 	size_t last = 0;
 
+	(void)pthread_setname_np(pthread_self(), "writer");
 	for (;;) {
 		backlog_add(w, &b,
 		    b.first != NULL || b.stop ? mailbox_take(&w->in)

@@ -14,6 +14,15 @@ request = function()
   return wrk.format(nil, nil, nil, head .. serial .. middle .. serial .. tail)
 end
 
+-- About that many a second, over 64 connections; else as many as it takes.
+local rate = tonumber(os.getenv("BENCH_RATE") or "0")
+
+if rate > 0 then
+  delay = function()
+    return math.random(0, 2 * 64000 / rate)
+  end
+end
+
 done = function(summary, latency, requests)
   io.write(string.format("WRK %d %d %d %d %d\n", summary.requests,
     summary.duration, summary.errors.status,

@@ -2,15 +2,15 @@
  * What a page of the log costs, for each filter, and what the index behind it
  * costs.
  *
- *   sluice-bench-logs FILE [LOGS [BODY_BYTES]]
+ *   sluice-bench-logs FILE [LOGS [BODY_BYTES [ASK]]]
  *
  * Makes LOGS logs (5,000,000) in FILE, unless it is there: three applications
  * of very different size, twenty event types, skewed values, some rare ones,
  * an event in 2,000 with 100 subscribers, one delivery in 50 that fails at
  * first. Then builds the index anew, and asks for pages of 200: the first, one
  * from the middle, one from far back. Then 20,000 deliveries of all ages get
- * another attempt; and some of the questions are asked again while 20,000
- * events a second come in.
+ * another attempt; and the questions are asked again while 20,000 events a
+ * second come in. ASK 0 makes the logs, and no more; 2 asks under load alone.
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -77,6 +77,27 @@ load_nothing(void *arg, uint64_t number, uint64_t last_event)
 
 /* ---- making ------------------------------------------------------------- */
 
+#define BODY_MIN 100
+
+static const char body_begin[] = "{\"payload\":{\"execution_attempt\":";
+static const char body_note[] = ",\"note\":\"";
+static const char body_end[] = "\"}}";
+
+/* What a delivery's body may look like; the attempt goes into its hole. */
+static struct slice
+make_body(uint8_t *bytes, size_t len)
+{
+	uint8_t *at = bytes;
+
+	memset(bytes, 'x', len);
+	memcpy(at, body_begin, sizeof(body_begin) - 1);
+	at += sizeof(body_begin) - 1;
+	memcpy(at, body_note, sizeof(body_note) - 1);
+	memcpy(bytes + len - (sizeof(body_end) - 1), body_end,
+	    sizeof(body_end) - 1);
+	return (struct slice){ bytes, len };
+}
+
 static const char *const apis[] = { "crm", "crm", "accounting", "hris", "ats",
 	"vault" };
 static const char *const services[] = { "hubspot", "xero", "salesforce",
@@ -109,7 +130,7 @@ make(struct made *m, struct id_maker *ids, struct slice body, uint64_t n)
 		.entity_type = slice_text(rare ? "rare" : entities[entity]),
 		.request_id = id_slice(&m->custody),
 		.body = body,
-		.hole = 10,
+		.hole = sizeof(body_begin) - 1,
 		.number = 1,
 		.parts = 1 };
 	m->op = (struct store_op){ .type = STORE_PLAN };
@@ -351,6 +372,59 @@ time_at(struct store_reader *reader, uint64_t event)
 	return row.planned_ms;
 }
 
+static struct question questions[] = {
+	{ "no filter", { 0 } },
+	{ "no filter, small application", { .app = 3 } },
+	{ "no filter, unknown application", { .app = 9 } },
+	{ "event_type common", { .event_type = TEXT("crm.contact.created") } },
+	{ "event_type rare", { .event_type = TEXT("crm.rare.created") } },
+	{ "event_type nobody has",
+	    { .event_type = TEXT("crm.nothing.created") } },
+	{ "service common", { .service_id = TEXT("hubspot") } },
+	{ "service rare", { .service_id = TEXT("rare") } },
+	{ "service nobody has", { .service_id = TEXT("nobody") } },
+	{ "entity_type common", { .entity_type = TEXT("contact") } },
+	{ "entity_type rare", { .entity_type = TEXT("rare") } },
+	{ "entity_type nobody has", { .entity_type = TEXT("nobody") } },
+	{ "consumer common", { .consumer_id = TEXT("consumer-0") } },
+	{ "consumer of some", { .consumer_id = TEXT("consumer-45000") } },
+	{ "consumer rare", { .consumer_id = TEXT("consumer-1000000") } },
+	{ "consumer nobody has", { .consumer_id = TEXT("nobody") } },
+	{ "success true", { .success = MSG_TRUE } },
+	{ "success false", { .success = MSG_FALSE } },
+	{ "status 200", { .statuses = TEXT("200") } },
+	{ "status 500", { .statuses = TEXT("500") } },
+	{ "status 418, rare", { .statuses = TEXT("418") } },
+	{ "status 404, nobody has", { .statuses = TEXT("404") } },
+	{ "statuses 404,418,503,504", { .statuses = TEXT("404,418,503,504") } },
+	{ "attempt 1", { .attempt = 1 } },
+	{ "attempt 3", { .attempt = 3 } },
+	{ "attempt 9, nobody has", { .attempt = 9 } },
+	{ "subscription common", { .subscription = 1 } },
+	{ "subscription of fan-out", { .subscription = 150 } },
+	{ "subscription rare", { .subscription = 99 } },
+	{ "subscription nobody has", { .subscription = 77 } },
+	{ "exclude_apis one", { .exclude_apis = TEXT("vault") } },
+	{ "exclude_apis most",
+	    { .exclude_apis = TEXT("crm,accounting,hris,ats") } },
+	{ "exclude_apis all",
+	    { .exclude_apis = TEXT("crm,accounting,hris,ats,vault") } },
+	{ "service and failed",
+	    { .service_id = TEXT("xero"), .success = MSG_FALSE } },
+	{ "type, subscription, 500",
+	    { .event_type = TEXT("hris.contact.created"),
+		.subscription = 4,
+		.statuses = TEXT("500") } },
+	{ "service and type that never meet",
+	    { .service_id = TEXT("hubspot"),
+		.event_type = TEXT("accounting.contact.created") } },
+	{ "consumer, failed, excluded", { .consumer_id = TEXT("consumer-1"),
+					    .success = MSG_FALSE,
+					    .exclude_apis = TEXT("vault") } },
+	{ "fan-out subscription, failed",
+	    { .subscription = 150, .success = MSG_FALSE } },
+};
+
 static int
 ask_everything(struct store *store, uint64_t last_event)
 {
@@ -358,74 +432,20 @@ ask_everything(struct store *store, uint64_t last_event)
 	int r = store_reader_open(store, &reader);
 	uint64_t now = clock_wall_ms();
 	uint64_t middle = r == 0 ? time_at(reader, last_event / 2) : 0;
-	struct question list[] = {
-		{ "no filter", { 0 } },
-		{ "no filter, small application", { .app = 3 } },
-		{ "no filter, unknown application", { .app = 9 } },
-		{ "event_type common",
-		    { .event_type = TEXT("crm.contact.created") } },
-		{ "event_type rare",
-		    { .event_type = TEXT("crm.rare.created") } },
-		{ "event_type nobody has",
-		    { .event_type = TEXT("crm.nothing.created") } },
-		{ "service common", { .service_id = TEXT("hubspot") } },
-		{ "service rare", { .service_id = TEXT("rare") } },
-		{ "service nobody has", { .service_id = TEXT("nobody") } },
-		{ "entity_type common", { .entity_type = TEXT("contact") } },
-		{ "entity_type rare", { .entity_type = TEXT("rare") } },
-		{ "entity_type nobody has", { .entity_type = TEXT("nobody") } },
-		{ "consumer common", { .consumer_id = TEXT("consumer-0") } },
-		{ "consumer of some",
-		    { .consumer_id = TEXT("consumer-45000") } },
-		{ "consumer rare",
-		    { .consumer_id = TEXT("consumer-1000000") } },
-		{ "consumer nobody has", { .consumer_id = TEXT("nobody") } },
-		{ "success true", { .success = MSG_TRUE } },
-		{ "success false", { .success = MSG_FALSE } },
-		{ "status 200", { .statuses = TEXT("200") } },
-		{ "status 500", { .statuses = TEXT("500") } },
-		{ "status 418, rare", { .statuses = TEXT("418") } },
-		{ "status 404, nobody has", { .statuses = TEXT("404") } },
-		{ "statuses 404,418,503,504",
-		    { .statuses = TEXT("404,418,503,504") } },
-		{ "attempt 1", { .attempt = 1 } },
-		{ "attempt 3", { .attempt = 3 } },
-		{ "attempt 9, nobody has", { .attempt = 9 } },
-		{ "subscription common", { .subscription = 1 } },
-		{ "subscription of fan-out", { .subscription = 150 } },
-		{ "subscription rare", { .subscription = 99 } },
-		{ "subscription nobody has", { .subscription = 77 } },
-		{ "exclude_apis one", { .exclude_apis = TEXT("vault") } },
-		{ "exclude_apis most",
-		    { .exclude_apis = TEXT("crm,accounting,hris,ats") } },
-		{ "exclude_apis all",
-		    { .exclude_apis = TEXT("crm,accounting,hris,ats,vault") } },
+	struct question dates[] = {
 		{ "from: the middle", { .from_ms = middle } },
 		{ "to: the middle", { .to_ms = middle } },
 		{ "one second of the middle",
 		    { .from_ms = middle, .to_ms = middle + 1000 } },
-		{ "to: an hour before any", { .to_ms = now - 86400000 } },
+		{ "to: a day before now", { .to_ms = now - 86400000 } },
 		{ "from: an hour after all", { .from_ms = now + 3600000 } },
-		{ "service and failed",
-		    { .service_id = TEXT("xero"), .success = MSG_FALSE } },
-		{ "type, subscription, 500",
-		    { .event_type = TEXT("hris.contact.created"),
-			.subscription = 4,
-			.statuses = TEXT("500") } },
-		{ "service and type that never meet",
-		    { .service_id = TEXT("hubspot"),
-			.event_type = TEXT("accounting.contact.created") } },
-		{ "consumer, failed, excluded",
-		    { .consumer_id = TEXT("consumer-1"),
-			.success = MSG_FALSE,
-			.exclude_apis = TEXT("vault") } },
-		{ "fan-out subscription, failed",
-		    { .subscription = 150, .success = MSG_FALSE } },
 	};
 
 	(void)printf("ms, p50 and longest of %d, pages of %d\n", REPEATS, PAGE);
-	for (size_t i = 0; r == 0 && i < sizeof(list) / sizeof(list[0]); i++)
-		r = ask_all(reader, last_event, &list[i]);
+	for (size_t i = 0; r == 0 && i < COUNT(questions); i++)
+		r = ask_all(reader, last_event, &questions[i]);
+	for (size_t i = 0; r == 0 && i < COUNT(dates); i++)
+		r = ask_all(reader, last_event, &dates[i]);
 	store_reader_close(reader);
 	return r;
 }
@@ -535,19 +555,58 @@ load_run(void *arg)
 	return NULL;
 }
 
+struct asked {
+	const char *name;
+	double ms, cpu_ms;
+};
+
+static int
+compare_asked(const void *a, const void *b)
+{
+	return compare(
+	    &((const struct asked *)a)->ms, &((const struct asked *)b)->ms);
+}
+
+/* One page; -1: none came. */
+static int
+ask_once(struct store_reader *reader, struct question *q, struct buf *out,
+    struct asked *ret)
+{
+	double began, cpu = cpu_us(CLOCK_THREAD_CPUTIME_ID);
+
+	q->query.type = MSG_QUERY;
+	q->query.query = 1;
+	q->query.what = MSG_QUERY_LOGS;
+	q->query.limit = PAGE;
+	q->query.app = 1;
+	buf_clear(out);
+	began = cpu_us(CLOCK_MONOTONIC);
+	if (store_page(reader, &q->query, out) < 0)
+		return -1;
+	ret->name = q->name;
+	ret->ms = (cpu_us(CLOCK_MONOTONIC) - began) / 1e3;
+	ret->cpu_ms = (cpu_us(CLOCK_THREAD_CPUTIME_ID) - cpu) / 1e3;
+	return 0;
+}
+
+static void
+report_asked(const struct load *load, struct asked *asked, size_t count)
+{
+	const struct asked *p99 = &asked[count * 99 / 100];
+	const struct asked *longest = &asked[count - 1];
+
+	qsort(asked, count, sizeof(*asked), compare_asked);
+	(void)printf("at %" PRIu64 " events/s: %zu pages, ms p50 %.2f, p99 "
+		     "%.2f (%.2f of CPU, %s), longest %.2f (%.2f of CPU, %s)",
+	    load->events / LOAD_SECONDS, count, asked[count / 2].ms, p99->ms,
+	    p99->cpu_ms, p99->name, longest->ms, longest->cpu_ms,
+	    longest->name);
+}
+
 static int
 ask_under_load(struct store *store, struct slice body)
 {
-	struct question list[] = {
-		{ "no filter", { 0 } },
-		{ "consumer nobody has", { .consumer_id = TEXT("nobody") } },
-		{ "status 404, nobody has", { .statuses = TEXT("404") } },
-		{ "success false", { .success = MSG_FALSE } },
-		{ "service rare", { .service_id = TEXT("rare") } },
-		{ "exclude_apis all",
-		    { .exclude_apis = TEXT("crm,accounting,hris,ats,vault") } },
-	};
-	static double ms[100000];
+	static struct asked asked[100000];
 	struct load load = { .store = store, .body = body };
 	struct store_reader *reader = NULL;
 	size_t count = 0;
@@ -561,35 +620,23 @@ ask_under_load(struct store *store, struct slice body)
 	if (r < 0)
 		return r;
 	buf_init(&out, LIMIT_MESSAGE_BYTES);
-	for (unsigned i = 0; !atomic_load(&load.over) && count < 100000; i++) {
+	while (!atomic_load(&load.over) && count < COUNT(asked)) {
 		const struct timespec pause = { 0, 20000000 };
-		struct question *q = &list[i % COUNT(list)];
+		struct question *q = &questions[count % COUNT(questions)];
 		struct store_stats stats;
-		double began;
 
 		(void)nanosleep(&pause, NULL);
-		q->query.type = MSG_QUERY;
-		q->query.query = 1;
-		q->query.what = MSG_QUERY_LOGS;
-		q->query.limit = PAGE;
-		q->query.app = 1;
 		store_stats(store, &stats);
 		if (stats.last_event - stats.log_event > behind)
 			behind = stats.last_event - stats.log_event;
-		buf_clear(&out);
-		began = cpu_us(CLOCK_MONOTONIC);
-		if (store_page(reader, &q->query, &out) < 0)
+		if (ask_once(reader, q, &out, &asked[count]) < 0)
 			break;
-		ms[count++] = (cpu_us(CLOCK_MONOTONIC) - began) / 1e3;
+		count++;
 	}
 	r = -pthread_join(thread, NULL);
-	qsort(ms, count, sizeof(ms[0]), compare);
 	if (count > 0)
-		(void)printf("at %" PRIu64 " events/s: %zu pages, ms p50 %.2f "
-			     "p99 %.2f longest %.2f; at most %" PRIu64
-			     " events behind\n",
-		    load.events / LOAD_SECONDS, count, ms[count / 2],
-		    ms[count * 99 / 100], ms[count - 1], behind);
+		report_asked(&load, asked, count);
+	(void)printf("; at most %" PRIu64 " events behind\n", behind);
 	buf_done(&out);
 	store_reader_close(reader);
 	return r < 0 ? r : load.result;
@@ -640,20 +687,24 @@ open_store(const char *path, struct store **ret, uint64_t *ret_event)
 int
 main(int argc, char **argv)
 {
-	static const uint8_t content[1 << 20];
+	static uint8_t content[1 << 20];
 	uint64_t logs = argument(argc, argv, 2, 5000000), last_event = 0;
 	struct slice body = { content, argument(argc, argv, 3, 300) };
+	uint64_t mode = argument(argc, argv, 4, 1);
 	struct store *store = NULL;
 	double began, cpu;
 
-	if (argc < 2 || body.len > sizeof(content))
+	if (argc < 2 || body.len < BODY_MIN || body.len > sizeof(content))
 		return 1;
+	body = make_body(content, body.len);
 	if (file_bytes(argv[1], "") == 0) {
 		if (open_store(argv[1], &store, &last_event) < 0 ||
 		    make_all(store, logs, body) < 0 || retry_all(store) < 0)
 			return 1;
 		store_close(store);
 	}
+	if (mode == 0)
+		return 0;
 	remove_index(argv[1]);
 	began = cpu_us(CLOCK_MONOTONIC);
 	cpu = cpu_us(CLOCK_PROCESS_CPUTIME_ID);
@@ -668,9 +719,10 @@ main(int argc, char **argv)
 	    last_event, logs, began / 1e6, cpu / (double)last_event,
 	    (double)file_bytes(argv[1], "-index") / (double)last_event,
 	    (double)file_bytes(argv[1], "") / (double)last_event);
-	if (ask_everything(store, last_event) < 0 ||
-	    change_some(store, last_event) < 0 ||
-	    ask_under_load(store, body) < 0)
+	if (mode == 1 && (ask_everything(store, last_event) < 0 ||
+			     change_some(store, last_event) < 0))
+		return 1;
+	if (ask_under_load(store, body) < 0)
 		return 1;
 	store_close(store);
 	return 0;

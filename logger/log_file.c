@@ -15,7 +15,7 @@ static const char tables[] =
     " name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS segments ("
     " id INTEGER PRIMARY KEY, reach INTEGER NOT NULL, head BLOB NOT NULL,"
-    " keys BLOB NOT NULL);"
+    " keys BLOB NOT NULL, kinds BLOB NOT NULL);"
     "CREATE TABLE IF NOT EXISTS postings ("
     " id INTEGER PRIMARY KEY, block BLOB NOT NULL);"
     "CREATE TABLE IF NOT EXISTS maps ("
@@ -28,10 +28,11 @@ static const char *const texts[] = {
 	[LOG_FILE_MARK_SET] =
 	    "INSERT INTO marks (name, value) VALUES (?1, ?2)"
 	    " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-	[LOG_FILE_WALK] = "SELECT id, reach, head, keys FROM segments"
+	[LOG_FILE_WALK] = "SELECT id, reach, head, keys, kinds FROM segments"
 			  " WHERE id < ?1 ORDER BY id DESC LIMIT 1",
-	[LOG_FILE_SEGMENT_ADD] = "INSERT INTO segments (id, reach, head, keys)"
-				 " VALUES (?1, ?2, ?3, ?4)",
+	[LOG_FILE_SEGMENT_ADD] =
+	    "INSERT INTO segments (id, reach, head, keys, kinds)"
+	    " VALUES (?1, ?2, ?3, ?4, ?5)",
 	[LOG_FILE_SEGMENT_DROP] = "DELETE FROM segments WHERE id = ?1",
 	[LOG_FILE_BLOCK_ADD] =
 	    "INSERT INTO postings (id, block) VALUES (?1, ?2)",

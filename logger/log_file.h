@@ -17,7 +17,7 @@
 #include "common/attributes.h"
 #include "logger/log_segment.h"
 
-#define LOG_FILE_VERSION 1
+#define LOG_FILE_VERSION 2
 
 /* Numbers kept in marks. */
 #define LOG_MARK_FORMAT "format"

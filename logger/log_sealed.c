@@ -145,6 +145,7 @@ log_sealed_add(struct log_file *f, const struct log_segment *s, uint64_t reach)
 		    (struct slice){
 			(const uint8_t *)&s->head, head_size(s->head.count) });
 		sql_blob(st, 4, buf_slice(&keys));
+		sql_blob(st, 5, log_kinds_kept(&s->kinds));
 		r = log_file_run(f, st);
 	}
 	buf_done(&keys);
@@ -222,6 +223,8 @@ log_sealed_walk(struct log_file *f, uint64_t below, struct log_sealed *ret)
 		keys = sql_slice(st, 3);
 		buf_clear(&ret->keys);
 		r = get_head(sql_slice(st, 2), &ret->head);
+		if (r == 0)
+			r = log_kinds_get(&ret->kinds, sql_slice(st, 4));
 		if (r == 0)
 			r = buf_add(&ret->keys, keys.data, keys.len);
 		if (r == 0)

@@ -14,6 +14,7 @@ struct log_sealed {
 	/* No segment up to and with this one has a newer event. */
 	uint64_t reach;
 	struct log_head head;
+	struct log_kinds kinds;
 	struct buf keys; /* the first of each block of postings */
 };
 

@@ -9,6 +9,7 @@
 /* What is searched: a sealed segment, or the one in memory. */
 struct source {
 	const struct log_head *head;
+	const struct log_kinds *kinds;
 	const struct log_segment *memory; /* NULL: sealed */
 	struct ordinals wanted;
 	uint32_t parts_left; /* from the first on, not read yet */
@@ -98,7 +99,9 @@ log_filter_init(struct log_filter *f, uint64_t seed, const struct msg *q)
 {
 	uint32_t app = (uint32_t)q->app;
 
-	*f = (struct log_filter){ .from_ms = q->from_ms, .to_ms = UINT64_MAX };
+	*f = (struct log_filter){
+		.app = app, .from_ms = q->from_ms, .to_ms = UINT64_MAX
+	};
 	if (q->to_ms > 0)
 		f->to_ms = q->to_ms;
 	want(f, seed, app, LOG_FIELD_TYPE, q->event_type);
@@ -227,7 +230,7 @@ keep_parts(const struct log_filter *f, struct source *from)
 }
 
 static int
-keep_excluded(struct log_search *s, struct source *from)
+keep_excluded(struct log_search *s, struct source *from, uint64_t words)
 {
 	const struct log_filter *f = s->filter;
 	int r = 0;
@@ -235,6 +238,8 @@ keep_excluded(struct log_search *s, struct source *from)
 	for (unsigned i = 0; r == 0 && i < f->excluded_count; i++) {
 		const struct log_excluded *e = &f->excluded[i];
 
+		if (!(words >> i & 1))
+			continue;
 		ordinals_clear(&s->scratch);
 		r = posting(s, from, e->api_key, &e->check);
 		if (r == 0)
@@ -249,8 +254,14 @@ static int
 choose(struct log_search *s, struct source *from)
 {
 	const struct log_filter *f = s->filter;
+	uint64_t words;
 	int r = 0;
 
+	if (!log_kinds_left(
+		from->kinds, f->app, f->excluded, f->excluded_count, &words)) {
+		ordinals_clear(&from->wanted);
+		return 0;
+	}
 	keep_parts(f, from);
 	for (unsigned i = 0; i < f->key_count; i++) {
 		if (ordinals_empty(&from->wanted))
@@ -267,7 +278,7 @@ choose(struct log_search *s, struct source *from)
 		ordinals_and(&from->wanted, &s->scratch);
 	}
 	if (r == 0 && !ordinals_empty(&from->wanted))
-		r = keep_excluded(s, from);
+		r = keep_excluded(s, from, words);
 	return r;
 }
 
@@ -385,6 +396,7 @@ log_search_segment(struct log_search *s, const struct log_segment *segment)
 	int r;
 
 	*from = (struct source){ .head = &segment->head,
+		.kinds = &segment->kinds,
 		.memory = segment,
 		.parts_left = parts_of(&segment->head) };
 	r = choose(s, from);
@@ -414,6 +426,7 @@ go_on(struct log_search *s)
 	s->sealed = s->next;
 	s->next = read;
 	s->source.head = &s->sealed.head;
+	s->source.kinds = &s->sealed.kinds;
 	s->source.memory = NULL;
 	s->source.parts_left = parts_of(&s->sealed.head);
 	s->has_source = true;

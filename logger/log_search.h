@@ -17,14 +17,8 @@
 #include "common/msg.h"
 #include "logger/log_sealed.h"
 
-#define LOG_EXCLUDED_MAX 64 /* words of exclude_apis; more rule nothing out */
-
-struct log_excluded {
-	uint64_t api_key, prefix_key;
-	struct log_check check;
-};
-
 struct log_filter {
+	uint32_t app;
 	uint64_t keys[LOG_FIELD_MAX]; /* it has all of these */
 	unsigned key_count;
 	struct log_excluded excluded[LOG_EXCLUDED_MAX];

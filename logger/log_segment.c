@@ -251,6 +251,7 @@ log_segment_add(struct log_segment *s, const struct log_event *e,
 		take_back(s);
 		return r;
 	}
+	log_kinds_add(&s->kinds, e);
 	s->places[at] = place;
 	s->states[at] = state;
 	head_add(&s->head, &place, late);

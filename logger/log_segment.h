@@ -11,7 +11,7 @@
 #ifndef SLUICE_LOGGER_LOG_SEGMENT_H
 #define SLUICE_LOGGER_LOG_SEGMENT_H
 
-#include "logger/log_key.h"
+#include "logger/log_kinds.h"
 #include "logger/log_states.h"
 #include "logger/ordinals.h"
 
@@ -65,6 +65,7 @@ struct log_sorted {
 struct log_segment {
 	uint64_t id;
 	struct log_head head;
+	struct log_kinds kinds;
 	struct log_list *lists;
 	uint32_t list_count, list_cap;
 	uint32_t *slots; /* number in lists, plus 1 */

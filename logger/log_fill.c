@@ -4,6 +4,7 @@
  * segments of which retention has left nothing.
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -177,6 +178,7 @@ log_seal(struct log_index *x, uint64_t event)
 	x->file_begun = false;
 	x->late = false;
 	x->found.has_sealed = x->found.has_places = false;
+	atomic_store(&x->segments, x->entry_count);
 	atomic_store(&x->settled, x->last_change);
 	log_segment_free(sealed);
 	return 0;
@@ -227,6 +229,8 @@ gather(struct log_index *x, const struct log_delivery *d, uint32_t event)
 {
 	const struct log_event *e = &x->events[event];
 
+	x->read++;
+	x->untold += log_state_untold(d->state);
 	x->news[x->new_count++] =
 	    (struct log_new){ event, d->at.subscription, d->state,
 		    log_key_subscription(x->seed, e->app, d->at.subscription) };
@@ -267,11 +271,37 @@ read_new(struct log_index *x, uint64_t from, uint64_t to)
 	return r;
 }
 
-/* One batch; *ret_more: there is more to read at once. */
-static int
-fill(struct log_index *x, bool *ret_more)
+/*
+ * What is read before its first attempt has ended costs most: the writer notes
+ * how that ends, or we look again. So when much of what was read last was like
+ * that, some of the newest are left for the next time, unless they were there
+ * at the look before the last.
+ */
+static uint64_t
+upto(struct log_index *x)
 {
-	uint64_t newest = atomic_load(&x->store_event);
+	uint64_t newest = atomic_load(&x->store_event), event = 0;
+
+	if (x->untold * 8 > x->read)
+		x->leave = x->leave > 0 ? 2 * x->leave : LOG_LEAVE_MIN;
+	else if (x->read > 0)
+		x->leave = x->leave > LOG_LEAVE_MIN ? x->leave / 2 : 0;
+	if (x->leave > LOG_LEAVE_MAX)
+		x->leave = LOG_LEAVE_MAX;
+	x->read = x->untold = 0;
+	if (newest > x->leave)
+		event = newest - x->leave;
+	if (event < x->seen_before)
+		event = x->seen_before;
+	x->seen_before = x->seen_event;
+	x->seen_event = newest;
+	return event;
+}
+
+/* One batch, up to that event; *ret_more: there is more to read at once. */
+static int
+fill(struct log_index *x, uint64_t newest, bool *ret_more)
+{
 	uint64_t from = 0, to;
 	int r;
 
@@ -338,42 +368,55 @@ look_at_old(struct log_index *x)
 static int
 turn(struct log_index *x)
 {
+	uint64_t newest = upto(x);
 	bool more = true;
 	int r = 0;
 
 	while (r == 0 && more && !ending(x)) {
 		uint64_t began = clock_mono_us(), took;
 
-		r = fill(x, &more);
+		r = fill(x, newest, &more);
 		if (r == 0)
 			r = log_settle(x);
 		if (r == 0)
 			r = look_at_old(x);
 		took = clock_mono_us() - began;
-		if (r == 0 && more &&
-		    atomic_load(&x->store_event) - x->last_event > FAR_BEHIND)
+		if (r == 0 && more && newest - x->last_event > FAR_BEHIND)
 			(void)wait_ms(x, took / 1000 + 1);
 	}
 	return r;
 }
 
-/* No more notes are made; pages are found by reading the store. */
+/* Pages are found by reading the store. */
 static void
 give_up(struct log_index *x, int reason)
 {
 	log_error("log index=%s error=\"%s\" action=\"pages are found by "
-		  "reading the store until the next start\"",
+		  "reading the store until it is made anew\"",
 	    x->path, strerror(-reason));
 	pthread_mutex_lock(&x->lock);
 	x->usable = false;
 	pthread_mutex_unlock(&x->lock);
-	atomic_store(&x->wanted, 0);
-	atomic_store(&x->settled, UINT64_MAX);
 	log_undo_file(x);
 	log_file_close(x->file);
 	x->file = NULL;
 	log_file_remove(x->path);
-	atomic_store(&x->gone, true);
+	atomic_store(&x->forgotten, false);
+	atomic_store(&x->identity, 0);
+}
+
+/* The store names none, and notes nothing, since log_index_forgotten(). */
+static int
+begin_again(struct log_index *x)
+{
+	uint64_t change = atomic_load(&x->store_change);
+	int r;
+
+	atomic_store(&x->settled, change);
+	r = log_begin_new(x, atomic_load(&x->store_event), change);
+	if (r < 0)
+		atomic_store(&x->settled, UINT64_MAX);
+	return r;
 }
 
 /* The store stands as it stood, and nothing is to be looked at again. */
@@ -391,10 +434,10 @@ passes(int r)
 	return r == -ENOSPC || r == -ENOMEM || r == -EBUSY;
 }
 
-void *
-log_fill_run(void *arg)
+/* 0: it is time to end; else why the index is to be given up. */
+static int
+work(struct log_index *x)
 {
-	struct log_index *x = arg;
 	bool stuck = false, go_on = true;
 	uint64_t pause = LOG_INDEX_MS;
 	int r = log_load_pending(x);
@@ -413,7 +456,47 @@ log_fill_run(void *arg)
 		stuck = passes(r);
 		go_on = wait_ms(x, stuck ? RETRY_MS : pause);
 	}
-	if (go_on)
-		give_up(x, r);
+	return go_on ? r : 0;
+}
+
+/* It never takes a processor from a thread that is at work when it wakes. */
+static void
+stand_back(void)
+{
+	const struct sched_param none = { 0 };
+
+	(void)sched_setscheduler(0, SCHED_BATCH, &none);
+}
+
+void *
+log_fill_run(void *arg)
+{
+	struct log_index *x = arg;
+	uint64_t times = 1;
+
+	(void)pthread_setname_np(pthread_self(), "log-index");
+	stand_back();
+	for (;;) {
+		uint64_t began = clock_mono_ms(), pause;
+
+		if (x->usable) {
+			int r = work(x);
+
+			if (r == 0)
+				break;
+			give_up(x, r);
+		}
+		if (clock_mono_ms() > began + LOG_AGAIN_MAX_MS)
+			times = 1;
+		pause = times * atomic_load(&x->again_ms);
+		if (pause < LOG_AGAIN_MAX_MS)
+			times *= 2;
+		else
+			pause = LOG_AGAIN_MAX_MS;
+		if (!wait_ms(x, pause))
+			break;
+		if (atomic_load(&x->forgotten))
+			(void)begin_again(x);
+	}
 	return NULL;
 }

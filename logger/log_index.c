@@ -36,7 +36,6 @@ log_entry_add(struct log_index *x, const struct log_entry *e)
 	x->entries[x->entry_count++] = *e;
 	if (e->max_event > x->reach)
 		x->reach = e->max_event;
-	atomic_store(&x->segments, x->entry_count);
 	return 0;
 }
 
@@ -65,6 +64,7 @@ load_entries(struct log_index *x)
 			return r;
 		below = sealed->id;
 	}
+	atomic_store(&x->segments, x->entry_count);
 	if (x->entry_count > 1)
 		qsort(x->entries, x->entry_count, sizeof(*x->entries),
 		    compare_entries);
@@ -106,6 +106,14 @@ goes_with(const struct marks *m, const struct log_index_store *store)
 	       m->change >= store->dropped;
 }
 
+static uint64_t
+next_segment(const struct log_index *x)
+{
+	if (x->entry_count == 0)
+		return 1;
+	return x->entries[x->entry_count - 1].id + 1;
+}
+
 /* -ENOENT: there is none that goes with the store. */
 static int
 open_old(struct log_index *x, const struct log_index_store *store)
@@ -128,39 +136,75 @@ open_old(struct log_index *x, const struct log_index_store *store)
 		r = load_entries(x);
 	if (r < 0)
 		return r == -ENOMEM ? r : -ENOENT;
+	x->open = log_segment_new(next_segment(x));
+	if (x->open == NULL)
+		return -ENOMEM;
+	log_feed_set_seed(x->feed, m.seed);
 	x->seed = m.seed;
 	x->last_event = m.event;
 	x->last_change = m.change;
+	x->usable = true;
+	x->generation = 1;
+	atomic_store(&x->identity, m.identity);
 	return 0;
 }
 
+/* Nothing of another file is kept. */
 static int
-begin_new(struct log_index *x, const struct log_index_store *store,
-    uint64_t *ret_identity)
+forget_all(struct log_index *x)
 {
-	uint64_t identity = random_number();
-	int r;
+	struct log_segment *open;
 
 	log_file_close(x->file);
 	x->file = NULL;
-	x->entry_count = 0;
+	x->file_begun = false;
+	x->entry_count = x->entry_looked = 0;
 	x->reach = 0;
+	x->pending_count = 0;
+	x->seen_event = x->seen_before = 0;
+	x->late = false;
+	x->editing.loaded = x->editing.changed = false;
+	x->found.has_sealed = x->found.has_places = false;
+	atomic_store(&x->segments, 0);
+	atomic_store(&x->pendings, 0);
+	open = log_segment_new(1);
+	if (open == NULL)
+		return -ENOMEM;
+	log_segment_free(x->open);
+	x->open = open;
+	return 0;
+}
+
+int
+log_begin_new(struct log_index *x, uint64_t last_event, uint64_t last_change)
+{
+	uint64_t identity = random_number(), seed = random_number();
+	int r = forget_all(x);
+
+	if (r < 0)
+		return r;
 	log_file_remove(x->path);
-	x->seed = random_number();
-	x->last_event = 0;
-	x->last_change = store->last_change;
 	r = log_file_open(x->path, true, &x->file);
 	if (r == 0)
-		r = log_file_set_mark(x->file, LOG_MARK_SEED, x->seed);
+		r = log_file_set_mark(x->file, LOG_MARK_SEED, seed);
 	if (r == 0)
-		r = log_file_set_mark(x->file, LOG_MARK_CHANGE, x->last_change);
+		r = log_file_set_mark(x->file, LOG_MARK_CHANGE, last_change);
 	if (r == 0)
 		r = log_file_set_mark(x->file, LOG_MARK_IDENTITY, identity);
 	if (r < 0)
 		return r;
 	log_info("log index=%s state=new events=%llu", x->path,
-	    (unsigned long long)store->last_event);
-	*ret_identity = identity;
+	    (unsigned long long)last_event);
+	log_feed_set_seed(x->feed, seed);
+	pthread_mutex_lock(&x->lock);
+	x->seed = seed;
+	x->last_event = 0;
+	x->last_change = last_change;
+	x->usable = true;
+	x->generation++;
+	pthread_mutex_unlock(&x->lock);
+	atomic_store(&x->suspect, false);
+	atomic_store(&x->identity, identity);
 	return 0;
 }
 
@@ -176,6 +220,7 @@ open_memory(struct log_index *x, const struct log_index_store *store)
 	pthread_condattr_destroy(&attr);
 	log_sealed_init(&x->found.sealed);
 	atomic_store(&x->segment_max, LOG_SEGMENT_MAX);
+	atomic_store(&x->again_ms, LOG_AGAIN_MS);
 	x->store_path = strdup(store->path);
 	x->path = malloc(strlen(store->path) + sizeof("-index"));
 	if (x->store_path == NULL || x->path == NULL)
@@ -185,15 +230,19 @@ open_memory(struct log_index *x, const struct log_index_store *store)
 	return 0;
 }
 
-static int
-open_segment(struct log_index *x)
+/* What the writer is told from now on. */
+static void
+tell_writer(struct log_index *x, const struct log_index_store *store)
 {
-	uint64_t id = 1;
-
-	if (x->entry_count > 0)
-		id = x->entries[x->entry_count - 1].id + 1;
-	x->open = log_segment_new(id);
-	return x->open == NULL ? -ENOMEM : 0;
+	atomic_store(&x->store_event, store->last_event);
+	atomic_store(&x->store_change, store->last_change);
+	if (x->usable) {
+		atomic_store(&x->wanted, x->last_event);
+		atomic_store(&x->settled, x->last_change);
+	} else {
+		atomic_store(&x->identity, 0);
+		log_index_forgotten(x);
+	}
 }
 
 int
@@ -205,29 +254,26 @@ log_index_open(const struct log_index_store *store, struct log_index **ret,
 
 	if (x == NULL)
 		return -ENOMEM;
-	*ret_identity = store->identity;
 	r = open_memory(x, store);
 	if (r == 0)
-		r = open_old(x, store);
+		r = log_feed_open(x->store_path, &x->feed);
+	if (r < 0) {
+		log_index_close(x);
+		return r;
+	}
+	r = open_old(x, store);
 	if (r == -ENOENT)
-		r = begin_new(x, store, ret_identity);
-	if (r == 0)
-		r = open_segment(x);
+		r = log_begin_new(x, store->last_event, store->last_change);
 	if (r == -ENOMEM) {
 		log_index_close(x);
 		return r;
 	}
-	x->usable = r == 0;
-	if (r < 0) {
+	if (r < 0)
 		log_error("log index=%s error=\"%s\" action=\"pages are found "
-			  "by reading the store\"",
+			  "by reading the store until it can be made\"",
 		    x->path, strerror(-r));
-		*ret_identity = 0;
-	}
-	atomic_store(&x->wanted, x->usable ? x->last_event : 0);
-	atomic_store(&x->store_event, store->last_event);
-	atomic_store(&x->store_change, store->last_change);
-	atomic_store(&x->settled, x->usable ? x->last_change : UINT64_MAX);
+	tell_writer(x, store);
+	*ret_identity = atomic_load(&x->identity);
 	*ret = x;
 	return 0;
 }
@@ -235,15 +281,8 @@ log_index_open(const struct log_index_store *store, struct log_index **ret,
 int
 log_index_start(struct log_index *x)
 {
-	int r;
+	int r = -pthread_create(&x->thread, NULL, log_fill_run, x);
 
-	if (!x->usable)
-		return 0;
-	r = log_feed_open(x->store_path, &x->feed);
-	if (r < 0)
-		return r;
-	log_feed_set_seed(x->feed, x->seed);
-	r = -pthread_create(&x->thread, NULL, log_fill_run, x);
 	x->started = r == 0;
 	return r;
 }
@@ -299,115 +338,21 @@ log_index_settled(const struct log_index *x)
 	return atomic_load(&x->settled);
 }
 
-bool
-log_index_gone(const struct log_index *x)
+uint64_t
+log_index_identity(const struct log_index *x)
 {
-	return atomic_load(&x->gone);
-}
-
-/* ---- the readers' side -------------------------------------------------- */
-
-struct log_view {
-	struct log_index *index;
-	struct log_file *file;
-	struct log_search *search;
-	struct log_filter filter;
-};
-
-int
-log_view_open(struct log_index *x, struct log_view **ret)
-{
-	struct log_index_stats stats;
-	struct log_view *v;
-	int r;
-
-	log_index_stats(x, &stats);
-	if (!stats.usable)
-		return -ENOENT;
-	v = calloc(1, sizeof(*v));
-	if (v == NULL)
-		return -ENOMEM;
-	v->index = x;
-	v->search = log_search_new();
-	r = v->search == NULL ? -ENOMEM
-			      : log_file_open(x->path, false, &v->file);
-	if (r < 0) {
-		log_view_close(v);
-		return r;
-	}
-	*ret = v;
-	return 0;
+	return atomic_load(&x->identity);
 }
 
 void
-log_view_close(struct log_view *v)
+log_index_forgotten(struct log_index *x)
 {
-	if (v == NULL)
+	/* Once it is, the thread may have begun again. */
+	if (atomic_load(&x->forgotten))
 		return;
-	log_file_close(v->file);
-	log_search_free(v->search);
-	free(v);
-}
-
-/* Memory and nothing else went short, or the file is not to be trusted. */
-static int
-judge(struct log_view *v, int r)
-{
-	if (r >= 0 || r == -ENOMEM || r == -EBUSY)
-		return r;
-	log_error("log index error=\"%s\"", strerror(-r));
-	atomic_store(&v->index->suspect, true);
-	return -ENOENT;
-}
-
-int
-log_view_begin(struct log_view *v, const struct msg *query,
-    const struct log_position *before, uint64_t first_event,
-    uint64_t *ret_event, uint64_t *ret_change)
-{
-	struct log_index *x = v->index;
-	int r = -ENOENT;
-
-	log_filter_init(&v->filter, x->seed, query);
-	v->filter.before = *before;
-	v->filter.first_event = first_event;
-	/* The file and what is in memory, of one moment: what is on its way
-	 * from here to there is found in either, and given once. */
-	pthread_mutex_lock(&x->lock);
-	if (x->usable && !atomic_load(&x->suspect)) {
-		v->filter.last_event = x->last_event;
-		*ret_event = x->last_event;
-		*ret_change = x->last_change;
-		r = log_file_begin(v->file, false);
-		if (r == 0)
-			r = log_search_begin(v->search, v->file, &v->filter);
-		if (r == 0)
-			r = log_search_segment(v->search, x->open);
-		if (r == 0 && x->sealing != NULL)
-			r = log_search_segment(v->search, x->sealing);
-	}
-	pthread_mutex_unlock(&x->lock);
-	if (r < 0)
-		log_view_end(v);
-	return r == -ENOENT ? r : judge(v, r);
-}
-
-int
-log_view_add(struct log_view *v, const struct log_position *at)
-{
-	return log_search_add(v->search, at);
-}
-
-int
-log_view_next(struct log_view *v, struct log_position *ret)
-{
-	return judge(v, log_search_next(v->search, ret));
-}
-
-void
-log_view_end(struct log_view *v)
-{
-	log_file_undo(v->file);
+	atomic_store(&x->wanted, 0);
+	atomic_store(&x->settled, UINT64_MAX);
+	atomic_store(&x->forgotten, true);
 }
 
 /* ---- anybody ------------------------------------------------------------ */
@@ -431,4 +376,10 @@ void
 log_index_set_segment(struct log_index *x, uint32_t deliveries)
 {
 	atomic_store(&x->segment_max, deliveries);
+}
+
+void
+log_index_set_again(struct log_index *x, uint32_t ms)
+{
+	atomic_store(&x->again_ms, ms);
 }

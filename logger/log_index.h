@@ -35,6 +35,11 @@
  * commits of the index stay rare; sooner when many wait. */
 #define LOG_SETTLE_MS 200
 #define LOG_SETTLE_CHANGES 2048
+/* An index that was given up is made anew after this, after twice as long the
+ * next time, and so on up to the longest; one that lasted that long may begin
+ * with the first again. */
+#define LOG_AGAIN_MS 5000
+#define LOG_AGAIN_MAX_MS 300000
 
 struct log_index;
 
@@ -50,7 +55,8 @@ struct log_index_store {
  * Opens the index that goes with the store, or begins a new one; the store
  * must then keep *ret_identity before its first transaction. Without an index
  * (*ret_identity 0: it could not be made, and the reason is logged) pages are
- * found by reading the store. -ENOMEM.
+ * found by reading the store. That is also so when it breaks later. It is tried
+ * again and again to make one, after longer and longer pauses. -ENOMEM.
  */
 int log_index_open(const struct log_index_store *store, struct log_index **ret,
     uint64_t *ret_identity) SL_MUST_CHECK;
@@ -67,14 +73,17 @@ void log_index_end(
     struct log_index *x, uint64_t last_event, uint64_t last_change);
 /* Notes of changes up to this one are not needed any more. */
 uint64_t log_index_settled(const struct log_index *x);
-/* The index was given up: the store must forget its identity. */
-bool log_index_gone(const struct log_index *x);
+/* Of the index that goes with the store now; the store must keep it. 0: the
+ * index was given up, and once the store has committed that it has none,
+ * log_index_forgotten() says so. Until then changes are noted, should its file
+ * still be there when we die. */
+uint64_t log_index_identity(const struct log_index *x);
+void log_index_forgotten(struct log_index *x);
 
 /* ---- readers ------------------------------------------------------------ */
 
 struct log_view;
 
-/* -ENOENT: there is no index. */
 int log_view_open(struct log_index *x, struct log_view **ret) SL_MUST_CHECK;
 void log_view_close(struct log_view *v);
 /*
@@ -104,5 +113,7 @@ struct log_index_stats {
 void log_index_stats(struct log_index *x, struct log_index_stats *ret);
 /* Seals at this many deliveries from now on, for tests. */
 void log_index_set_segment(struct log_index *x, uint32_t deliveries);
+/* Tries again after this time to make one that was given up, for tests. */
+void log_index_set_again(struct log_index *x, uint32_t ms);
 
 #endif

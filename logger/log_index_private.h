@@ -1,5 +1,5 @@
 /*
- * What log_index.c (opening, the writer's and the readers' side),
+ * What log_index.c (opening, the writer's side), log_view.c (the readers'),
  * log_fill.c and log_settle.c (the thread) share; nobody else includes it.
  */
 #ifndef SLUICE_LOGGER_LOG_INDEX_PRIVATE_H
@@ -15,6 +15,8 @@
 #define LOG_BATCH_DELIVERIES 4096
 #define LOG_ADD_MAX 512	      /* deliveries added under the lock at once */
 #define LOG_PENDING_MAX 65536 /* looked at again; more stay PENDING */
+#define LOG_LEAVE_MIN 64
+#define LOG_LEAVE_MAX 1024
 
 /* A sealed segment, as far as the thread keeps it in memory. */
 struct log_entry {
@@ -65,6 +67,8 @@ struct log_index {
 	pthread_cond_t wake;
 	bool stopping;
 	bool usable;
+	uint64_t generation; /* another with each file that is made */
+	uint64_t seed;	     /* of the keys in it */
 	struct log_segment *open;
 	/* Being committed to the file, which may have it already: searched,
 	 * too. NULL otherwise. */
@@ -78,14 +82,16 @@ struct log_index {
 	_Atomic bool writing;
 	_Atomic uint64_t store_event, store_change; /* committed */
 	_Atomic uint64_t settled;
-	_Atomic bool gone, suspect;
+	_Atomic uint64_t identity; /* the store's, or to be; 0: given up */
+	_Atomic bool forgotten;	   /* the store names none */
+	_Atomic bool suspect;	   /* a reader found it broken */
+	_Atomic uint32_t again_ms;
 	_Atomic uint64_t segments, pendings;
 	_Atomic uint32_t segment_max;
 
 	/* The thread's own. */
 	struct log_file *file;
 	struct log_feed *feed;
-	uint64_t seed;
 	struct log_entry *entries; /* by id */
 	size_t entry_count, entry_cap;
 	size_t entry_looked; /* at last for events that are all gone */
@@ -93,6 +99,11 @@ struct log_index {
 	struct log_pending *pending;
 	size_t pending_count, pending_cap;
 	uint64_t settle_ms, look_ms;
+	/* The newest in the store at the last two looks. */
+	uint64_t seen_event, seen_before;
+	uint32_t leave;	 /* so many of the newest are not read yet */
+	uint32_t read;	 /* deliveries, since that was decided */
+	uint32_t untold; /* of these, no attempt had ended */
 	bool file_begun; /* a transaction of the file is under way */
 	/* Deliveries that were added to events already sealed are in the open
 	 * segment: until it is sealed, notes from here on are needed. */
@@ -107,6 +118,10 @@ struct log_index {
 	struct log_change changes[LOG_BATCH_DELIVERIES];
 };
 
+/* A new file, to which the thread has to add all there is; nothing is noted
+ * yet. Usable when it returns 0. */
+int log_begin_new(struct log_index *x, uint64_t last_event,
+    uint64_t last_change) SL_MUST_CHECK;
 int log_entry_add(struct log_index *x, const struct log_entry *e) SL_MUST_CHECK;
 
 /* ---- log_fill.c, the thread --------------------------------------------- */

@@ -10,10 +10,12 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -924,6 +926,169 @@ test_restored_index(void **state)
 	compare_all(f);
 }
 
+/* ---- its disk ----------------------------------------------------------- */
+
+/* What SQLite gets when it writes to a file of the index; 0: it works. */
+static _Atomic int write_error;
+
+static bool
+refuses(int fd)
+{
+	char link[64], path[256];
+	ssize_t len;
+
+	if (atomic_load(&write_error) == 0)
+		return false;
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = readlink(link, path, sizeof(path) - 1);
+	path[len > 0 ? len : 0] = '\0';
+	errno = atomic_load(&write_error);
+	return strstr(path, "-index") != NULL;
+}
+
+static ssize_t
+pwrite_or_not(int fd, const void *bytes, size_t len, off_t at)
+{
+	return refuses(fd) ? -1 : pwrite(fd, bytes, len, at);
+}
+
+static ssize_t
+write_or_not(int fd, const void *bytes, size_t len)
+{
+	return refuses(fd) ? -1 : write(fd, bytes, len);
+}
+
+static int
+setup_disk(void **state)
+{
+	sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+	int r;
+
+	atomic_store(&write_error, 0);
+	r = vfs->xSetSystemCall(
+	    vfs, "pwrite", (sqlite3_syscall_ptr)pwrite_or_not);
+	if (vfs->xGetSystemCall(vfs, "pwrite64") != NULL)
+		r |= vfs->xSetSystemCall(
+		    vfs, "pwrite64", (sqlite3_syscall_ptr)pwrite_or_not);
+	r |= vfs->xSetSystemCall(
+	    vfs, "write", (sqlite3_syscall_ptr)write_or_not);
+	return r == SQLITE_OK ? setup(state) : -1;
+}
+
+static int
+teardown_disk(void **state)
+{
+	sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+
+	atomic_store(&write_error, 0);
+	(void)vfs->xSetSystemCall(vfs, NULL, NULL);
+	return teardown(state);
+}
+
+static void
+wait_usable(struct fixture *f, bool usable)
+{
+	const struct timespec pause = { 0, 1000000 };
+	struct log_index_stats stats;
+
+	do {
+		sweep(f, NOW); /* as the logger does each second */
+		(void)nanosleep(&pause, NULL);
+		log_index_stats(index_of(f), &stats);
+	} while (stats.usable != usable);
+}
+
+/* No room for the index alone: pages are right, the store goes on, and the
+ * index, too, once there is room. */
+static void
+test_no_room(void **state)
+{
+	struct fixture *f = *state;
+	struct log_index_stats before, after;
+
+	traffic(f, 300);
+	settle(f);
+	log_index_stats(index_of(f), &before);
+	atomic_store(&write_error, ENOSPC);
+	traffic(f, 300);
+	compare_all(f);
+	traffic(f, 100);
+	compare_all(f);
+	log_index_stats(index_of(f), &after);
+	assert_true(after.usable);
+	assert_int_equal(after.segments, before.segments);
+	atomic_store(&write_error, 0);
+	settle(f);
+	log_index_stats(index_of(f), &after);
+	assert_true(after.segments > before.segments);
+	compare_all(f);
+	stop(f);
+	start(f);
+	compare_all(f);
+}
+
+/* Its disk fails: it is given up, tried again in vain, made anew when the disk
+ * works, by itself, and it is the one that a restart finds. */
+static void
+test_made_anew(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t identity;
+
+	log_index_set_again(index_of(f), 1);
+	traffic(f, 300);
+	settle(f);
+	for (int i = 0; i < 3; i++) {
+		atomic_store(&write_error, EIO);
+		traffic(f, 300);
+		wait_usable(f, false);
+		traffic(f, 100); /* nothing is noted now */
+		compare_all(f);
+		atomic_store(&write_error, 0);
+		wait_usable(f, true);
+		compare_all(f);
+		traffic(f, 100);
+		compare_all(f);
+		settle(f);
+		compare_all(f);
+	}
+	sweep(f, NOW);
+	identity = log_index_identity(index_of(f));
+	stop(f);
+	start(f);
+	assert_true(log_index_identity(index_of(f)) == identity);
+	compare_all(f);
+	traffic(f, 200);
+	settle(f);
+	compare_all(f);
+}
+
+/* It cannot be made at the start, and can later. */
+static void
+test_in_the_way(void **state)
+{
+	struct fixture *f = *state;
+	struct log_index_stats stats;
+	char path[160];
+
+	index_path(f, path);
+	traffic(f, 300);
+	stop(f);
+	remove_files(f, "-index");
+	assert_int_equal(mkdir(path, 0700), 0);
+	start(f);
+	log_index_stats(index_of(f), &stats);
+	assert_false(stats.usable);
+	log_index_set_again(index_of(f), 1);
+	traffic(f, 200);
+	compare_all(f);
+	assert_int_equal(rmdir(path), 0);
+	wait_usable(f, true);
+	compare_all(f);
+	settle(f);
+	compare_all(f);
+}
+
 /* ---- killed at any point ------------------------------------------------ */
 
 static void
@@ -1001,6 +1166,11 @@ main(void)
 		CASE(test_broken_inside),
 		CASE(test_restored_store),
 		CASE(test_restored_index),
+		cmocka_unit_test_setup_teardown(
+		    test_no_room, setup_disk, teardown_disk),
+		cmocka_unit_test_setup_teardown(
+		    test_made_anew, setup_disk, teardown_disk),
+		CASE(test_in_the_way),
 		CASE(test_killed),
 	};
 

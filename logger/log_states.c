@@ -23,6 +23,13 @@ log_state(bool success, uint32_t status, uint32_t attempts)
 }
 
 bool
+log_state_untold(uint32_t state)
+{
+	return (state & LOG_STATE_PENDING) != 0 ||
+	       (state & (SUCCESS | ATTEMPTS_MAX << ATTEMPTS_SHIFT)) == 0;
+}
+
+bool
 log_state_matches(const struct log_state_filter *f, uint32_t state)
 {
 	uint32_t status = state >> STATUS_SHIFT & LOG_STATUS_MAX;

@@ -40,6 +40,8 @@ struct log_state_filter {
 };
 
 uint32_t log_state(bool success, uint32_t status, uint32_t attempts);
+/* No attempt has ended. */
+bool log_state_untold(uint32_t state);
 bool log_state_matches(const struct log_state_filter *f, uint32_t state);
 
 /* The states of `count` deliveries; too many kinds become OTHER. */

@@ -54,7 +54,7 @@ struct store_sqlite {
 	uint64_t last_change; /* note made last, in this transaction */
 	uint64_t changes_committed;
 	uint64_t changes_dropped, changes_dropping;
-	bool index_forgotten;
+	uint64_t index_kept, index_keeping; /* MARK_LOG_INDEX */
 	uint64_t floor_set; /* MARK_LEASE_FLOOR, as it is in the store */
 	_Atomic uint64_t wal_pages;
 	_Atomic uint64_t checkpoints;

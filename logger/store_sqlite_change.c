@@ -41,6 +41,18 @@ sqlite_note_row(struct store_sqlite *s, const struct delivery_row *row)
 	return sqlite_note(s, row->event, row->subscription);
 }
 
+/* The index was given up, or there is another. */
+static int
+keep_identity(struct store_sqlite *s)
+{
+	uint64_t identity = log_index_identity(s->index);
+
+	if (identity == s->index_kept)
+		return 0;
+	s->index_keeping = identity;
+	return sqlite_mark_set(s, MARK_LOG_INDEX, identity);
+}
+
 int
 sqlite_notes_sweep(struct store_sqlite *s)
 {
@@ -48,12 +60,9 @@ sqlite_notes_sweep(struct store_sqlite *s)
 	sqlite3_stmt *st;
 	int r;
 
-	if (log_index_gone(s->index) && !s->index_forgotten) {
-		s->index_forgotten = true;
-		r = sqlite_mark_set(s, MARK_LOG_INDEX, 0);
-		if (r < 0)
-			return r;
-	}
+	r = keep_identity(s);
+	if (r < 0)
+		return r;
 	if (upto > s->changes_committed)
 		upto = s->changes_committed;
 	if (upto <= s->changes_dropped)
@@ -76,6 +85,7 @@ sqlite_notes_begin(struct store_sqlite *s)
 	s->fence = log_index_begin(s->index);
 	s->last_change = s->changes_committed;
 	s->changes_dropping = s->changes_dropped;
+	s->index_keeping = s->index_kept;
 }
 
 void
@@ -84,9 +94,10 @@ sqlite_notes_end(struct store_sqlite *s, bool committed)
 	if (committed) {
 		s->changes_committed = s->last_change;
 		s->changes_dropped = s->changes_dropping;
-	} else {
-		s->index_forgotten = false;
+		s->index_kept = s->index_keeping;
 	}
+	if (s->index_kept == 0 && log_index_identity(s->index) == 0)
+		log_index_forgotten(s->index);
 	log_index_end(s->index, s->last_committed, s->changes_committed);
 }
 
@@ -114,7 +125,7 @@ int
 sqlite_index_open(struct store_sqlite *s)
 {
 	struct log_index_store store = { .path = s->path };
-	uint64_t identity;
+	uint64_t identity = 0;
 	int r = newest(s, SQL_EVENT_LAST, MARK_LAST_EVENT, &store.last_event);
 
 	if (r == 0)
@@ -130,6 +141,7 @@ sqlite_index_open(struct store_sqlite *s)
 		r = sqlite_mark_set(s, MARK_LOG_INDEX, identity);
 	if (r == 0)
 		r = log_index_start(s->index);
+	s->index_kept = r == 0 ? identity : 0;
 	s->changes_committed = store.last_change;
 	s->changes_dropped = store.dropped;
 	return r;

@@ -82,9 +82,7 @@ logs_open(struct reader_sqlite *r)
 		result = page_prepare(r, changes_text, &l->changes);
 	if (result == 0)
 		result = page_prepare(r, first_text, &l->first);
-	if (result == 0)
-		result = log_view_open(r->index, &l->view);
-	return result == -ENOENT || result == -EBADMSG ? 0 : result;
+	return result < 0 ? result : log_view_open(r->index, &l->view);
 }
 
 void
@@ -249,12 +247,11 @@ find_rows(struct reader_sqlite *r, const struct msg *q,
     const struct log_position *before, struct page_fill *fill)
 {
 	const struct page_fill empty = *fill;
-	int result = -ENOENT;
+	int result;
 
 	if (q->custody.len > 0 || q->event_id.len > 0)
 		return walk(r, r->logs.named, q, before, 0, fill);
-	if (r->logs.view != NULL)
-		result = indexed(r, q, before, fill);
+	result = indexed(r, q, before, fill);
 	if (result != -ENOENT)
 		return result;
 	*fill = empty;

@@ -24,7 +24,7 @@
 /* The statements of store_sqlite_logs.c; NULL until prepared. */
 struct logs_sqlite {
 	sqlite3_stmt *tail, *app, *named, *one, *changes, *first;
-	struct log_view *view; /* NULL: without the index */
+	struct log_view *view;
 };
 
 /* A page being filled. */

@@ -199,6 +199,9 @@ call_answer(const struct call *c, struct buf *out)
 	char id[ID_TEXT_SIZE];
 	int r;
 
+	if (c->connector != NULL && connector_answers_empty(c->connector) &&
+	    !c->raw)
+		return 0;
 	id_text(http_request_id(c->request), id);
 	r = buf_reserve(out, ANSWER_FIXED + c->event_ids.len);
 	if (r == 0)

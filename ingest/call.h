@@ -66,7 +66,8 @@ int call_each(struct call *c, uint32_t node,
  * left alone. Another kind, empty, or over max bytes: fails the call. */
 int call_text(struct call *c, uint32_t item, const char *name, size_t max,
     struct slice *ret) SL_MUST_CHECK;
-/* The answer of execute, into out: what the caller gets once all is on disk. */
+/* The answer of execute, into out: what the caller gets once all is on disk.
+ * It may be empty (connector.h), unless it shows the request. */
 int call_answer(const struct call *c, struct buf *out) SL_MUST_CHECK;
 
 /* The node of what is published: node itself, or the payload it wraps. */

@@ -158,6 +158,12 @@ connector_body(const struct connector *c, const char *content_type)
 	return CONNECTOR_BODY_UNDECLARED;
 }
 
+bool
+connector_answers_empty(const struct connector *c)
+{
+	return c->answers_empty;
+}
+
 const struct signature *
 connector_signature(const struct connector *c)
 {

@@ -22,6 +22,8 @@
  *                                   how a body of this type is read; of another
  *                                   type: a form as a form (or as JSON, when it
  *                                   begins so), everything else as JSON
+ *     "answer": "empty",            a call that is taken gets 200 without a
+ *                                   body, for vendors that want none
  *     "signature": {"scheme": ...}  signature.h
  *   }
  *
@@ -86,6 +88,7 @@ bool connector_serves(const struct connector *c, struct slice unified_api);
 /* By a Content-Type header, or NULL. */
 enum connector_body connector_body(
     const struct connector *c, const char *content_type);
+bool connector_answers_empty(const struct connector *c);
 /* NULL: none. */
 const struct signature *connector_signature(const struct connector *c);
 

@@ -186,12 +186,24 @@ read_media_types(struct connector *c, json_t *types)
 	return r;
 }
 
+static int
+read_answer(struct connector *c, const json_t *answer)
+{
+	const char *text = json_string_value(answer);
+
+	c->answers_empty = answer != NULL;
+	if (answer == NULL || (text != NULL && strcmp(text, "empty") == 0))
+		return 0;
+	log_error("answer can only be \"empty\"");
+	return -EINVAL;
+}
+
 static bool
 is_known_member(const char *name)
 {
 	static const char *const others[] = { "id", "name", "unified_apis",
 		"items", "events", "unified", "ignore_case", "content_types",
-		"signature" };
+		"answer", "signature" };
 
 	for (size_t i = 0; i < CONNECTOR_FIELD_MAX; i++)
 		if (strcmp(name, field_names[i]) == 0)
@@ -238,6 +250,8 @@ read_file(struct connector *c, const char *id)
 	if (c->items == NULL || check_events(c->events, c->ignores_case) < 0 ||
 	    (c->unified_apis != NULL && !json_is_array(c->unified_apis)) ||
 	    read_media_types(c, json_object_get(file, "content_types")) < 0)
+		return -EINVAL;
+	if (read_answer(c, json_object_get(file, "answer")) < 0)
 		return -EINVAL;
 	for (size_t i = 0; i < CONNECTOR_FIELD_MAX; i++) {
 		if (read_sources(json_object_get(file, field_names[i]),

@@ -36,7 +36,7 @@ struct connector {
 	const char *items;
 	const json_t *events; /* NULL: none */
 	const json_t *unified_apis;
-	bool unified, ignores_case;
+	bool unified, ignores_case, answers_empty;
 	struct sources fields[CONNECTOR_FIELD_MAX];
 	unsigned media_type_count;
 	struct media_type media_types[CONNECTOR_MEDIA_TYPES_MAX];

@@ -77,6 +77,8 @@ test_what_is_refused(void **state)
 		"{\"id\":\"one\",\"event\":[{\"join\":[],\"item\":\"/a\"}]}",
 		five_parts,
 		upper_case,
+		"{\"id\":\"one\",\"answer\":\"none\"}",
+		"{\"id\":\"one\",\"answer\":false}",
 		"{\"id\":\"one\",\"content_types\":[]}",
 		"{\"id\":\"one\",\"content_types\":{\"a/b\":\"xml\"}}",
 		"{\"id\":\"one\",\"content_types\":{\"a/b\":1}}",

@@ -352,6 +352,14 @@ append(struct routes *r, struct call *c, struct pending *p)
 	return 0;
 }
 
+/* Takes the answer. An empty one is no JSON. */
+static void
+answer(struct http_request *request, struct buf *body)
+{
+	http_reply_take(request, 200,
+	    body->len == 0 ? "text/plain" : "application/json", body);
+}
+
 /* The group to the log; or, without events, the answer at once. */
 static int
 finish(struct routes *r, struct call *c)
@@ -366,8 +374,7 @@ finish(struct routes *r, struct call *c)
 	if (e < 0) {
 		(void)call_fail(c, HTTP_E_UNAVAILABLE, "Out of memory.");
 	} else if (c->count == 0) {
-		http_reply_take(
-		    c->request, 200, "application/json", &p->answer);
+		answer(c->request, &p->answer);
 	} else {
 		e = append(r, c, p);
 		if (e == 0)
@@ -478,17 +485,17 @@ routes_durable(struct routes *r, void *waiter, bool durable)
 {
 	struct http_request *request = waiter;
 	struct pending *p = http_data(request);
-	struct buf answer = p->answer;
+	struct buf body = p->answer;
 
 	(void)r;
 	buf_init(&p->answer, CALL_ANSWER_MAX);
 	pending_free(p);
 	if (durable)
-		http_reply_take(request, 200, "application/json", &answer);
+		answer(request, &body);
 	else
 		http_fail_text(request, HTTP_E_UNAVAILABLE,
 		    "There is no room to accept more.");
-	buf_done(&answer);
+	buf_done(&body);
 }
 
 void

@@ -182,33 +182,24 @@ call_error(struct call *c, int r)
 
 /* ---- the body --------------------------------------------------------- */
 
-/* application/json, or a type made of it (RFC 6839). */
-static bool
-is_json(const char *type)
-{
-	size_t len = strcspn(type, "; \t");
-
-	return (len == strlen("application/json") &&
-		   strncasecmp(type, "application/json", len) == 0) ||
-	       (len > strlen("+json") &&
-		   strncasecmp(type + len - 5, "+json", 5) == 0);
-}
-
 json_t *
 call_body(struct call *c)
 {
-	const char *type = http_header(c->request, "Content-Type");
 	struct slice body = http_body(c->request);
 	json_error_t error;
 	json_t *json;
 
-	if (type != NULL && type[0] != '\0' && !is_json(type)) {
+	if (!http_sends_json(c->request)) {
 		call_fail_text(c, HTTP_E_MEDIA_TYPE,
 		    "The content type must be application/json.");
 		return NULL;
 	}
-	json = json_loadb(body.data == NULL ? "" : (const char *)body.data,
-	    body.len, JSON_REJECT_DUPLICATES, &error);
+	if (body.len == 0) {
+		call_fail_text(c, HTTP_E_VALIDATION, "The body is missing.");
+		return NULL;
+	}
+	json = json_loadb((const char *)body.data, body.len,
+	    JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
 	if (json == NULL) {
 		call_fail(c, HTTP_E_VALIDATION, NULL,
 		    json_sprintf("The body is not JSON: %s (line %d, "

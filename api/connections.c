@@ -314,6 +314,11 @@ connections_update(struct call *c)
 		call_fail(c, HTTP_E_VALIDATION, NULL, detail);
 		return;
 	}
+	if (json_object_size(body) == 0) {
+		json_decref(body);
+		call_data(c, 200, show(c->api, &connection));
+		return;
+	}
 	if (!call_can_write(c)) {
 		json_decref(body);
 		return;

@@ -54,7 +54,9 @@ show_event(struct call *c, struct id custody, const struct msg *row)
 	set_text(event, "entity_id", row->entity_id);
 	set_text(event, "entity_type", row->entity_type);
 	json_object_set_new(event, "request_id", show_id(row->request_id));
-	json_object_set_new(event, "accepted_at", call_time(row->planned_ms));
+	/* Not planned_ms: everything behind ingest may have been away. */
+	json_object_set_new(
+	    event, "accepted_at", call_time(id_wall_ms(custody)));
 	/* As a first attempt sends it. */
 	json_object_set_new(event, "request_body", log_row_body(row, 1));
 	json_object_set_new(event, "deliveries", json_array());

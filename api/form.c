@@ -59,7 +59,9 @@ form_text(struct form *f, const char *name, enum form_need need, size_t min,
 	s.data = (const uint8_t *)json_string_value(value);
 	s.len = json_string_length(value);
 	if (s.len < min) {
-		form_complain(f, name, "must not be empty");
+		(void)snprintf(
+		    why, sizeof(why), "must have at least %zu bytes", min);
+		form_complain(f, name, min > 1 ? why : "must not be empty");
 		return false;
 	}
 	if (slice_copy(s, text, size) < 0) {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/catalogue.h"
 #include "common/clock.h"
 #include "common/config.h"
 
@@ -37,7 +38,10 @@ set_entity_type(struct log_filter *f, struct slice value)
 static const char *
 set_event_type(struct log_filter *f, struct slice value)
 {
+	/* In the spelling that events have, whichever a client knows. */
 	f->query.event_type = value;
+	if (catalogue_event(value, f->event_type, sizeof(f->event_type)) == 0)
+		f->query.event_type = slice_text(f->event_type);
 	return NULL;
 }
 
@@ -90,27 +94,35 @@ parse_date(struct slice value, uint64_t *ret_ms)
 	return 0;
 }
 
+int
+log_filter_date(struct slice value, bool is_end, uint64_t *ret_ms)
+{
+	int r = parse_date(value, ret_ms);
+
+	/* A bare date means that day to its end. */
+	if (r == 0 && is_end && memchr(value.data, ':', value.len) == NULL)
+		*ret_ms += DAY_MS - 1;
+	/* 0 would be no filter. */
+	if (r == 0 && is_end && *ret_ms == 0)
+		*ret_ms = 1;
+	return r;
+}
+
 static const char *
 set_start(struct log_filter *f, struct slice value)
 {
-	/* 0 would be no filter; nothing is that old. */
-	if (parse_date(value, &f->query.from_ms) < 0)
-		return "must be an ISO 8601 date";
-	return NULL;
+	/* From 0 on is no filter; nothing is that old. */
+	return log_filter_date(value, false, &f->query.from_ms) < 0
+		   ? "must be an ISO 8601 date"
+		   : NULL;
 }
 
 static const char *
 set_end(struct log_filter *f, struct slice value)
 {
-	uint64_t ms;
-
-	if (parse_date(value, &ms) < 0)
-		return "must be an ISO 8601 date";
-	/* A bare date means that day to its end. */
-	if (memchr(value.data, ':', value.len) == NULL)
-		ms += DAY_MS - 1;
-	f->query.to_ms = ms > 0 ? ms : 1;
-	return NULL;
+	return log_filter_date(value, true, &f->query.to_ms) < 0
+		   ? "must be an ISO 8601 date"
+		   : NULL;
 }
 
 /* Apideck calls these numbers, and its Python SDK sends them as floats:

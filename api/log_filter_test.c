@@ -46,6 +46,12 @@ test_every_filter(void **state)
 	assert_true(slice_is(f.query.consumer_id, "c1"));
 	assert_true(slice_is(f.query.entity_type, "contact"));
 	assert_true(slice_is(f.query.event_type, "crm.contact.created"));
+	assert_true(log_filter_add(
+	    &f, "filter[event_type]", "pos.modifier_group.created"));
+	assert_true(slice_is(f.query.event_type, "pos.modifier-group.created"));
+	assert_true(
+	    log_filter_add(&f, "filter[event_type]", "acme.thing.done"));
+	assert_true(slice_is(f.query.event_type, "acme.thing.done"));
 	assert_int_equal(f.query.from_ms, UINT64_C(1704067200000));
 	assert_int_equal(f.query.to_ms, UINT64_C(1704067200000) + 86400000 - 1);
 	assert_int_equal(f.query.success, MSG_FALSE);

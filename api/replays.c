@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "api/form.h"
+#include "api/log_filter.h"
 #include "api/webhooks.h"
-#include "common/clock.h"
 #include "common/log.h"
 
 #define TIME_TEXT 40
@@ -129,12 +129,12 @@ replays_log(struct call *c)
 }
 
 static void
-read_time(struct form *f, const char *name, uint64_t *ret_ms)
+read_time(struct form *f, const char *name, bool is_end, uint64_t *ret_ms)
 {
 	char text[TIME_TEXT + 1];
 
 	if (form_text(f, name, FORM_OPTIONAL, 1, text, sizeof(text)) &&
-	    clock_parse(slice_text(text), ret_ms) < 0)
+	    log_filter_date(slice_text(text), is_end, ret_ms) < 0)
 		form_complain(
 		    f, name, "must be a time like 2021-10-01T03:14:55.419Z");
 }
@@ -174,8 +174,8 @@ replays_webhook(struct call *c)
 		return; /* answered; the call is gone */
 	c->body = body;
 	form_init(&f, c->body, false);
-	read_time(&f, "start_date", &replay.from_ms);
-	read_time(&f, "end_date", &replay.to_ms);
+	read_time(&f, "start_date", false, &replay.from_ms);
+	read_time(&f, "end_date", true, &replay.to_ms);
 	read_state(&f, &replay.state);
 	if (replay.to_ms != 0 && replay.to_ms < replay.from_ms)
 		form_complain(&f, "end_date", "must not be before start_date");

@@ -746,6 +746,20 @@ http_query(const struct http_request *r, const char *name)
 	return find.value;
 }
 
+bool
+http_sends_json(const struct http_request *r)
+{
+	static const char json[] = "application/json", made_of_it[] = "+json";
+	const size_t suffix = sizeof(made_of_it) - 1;
+	const char *type = http_header(r, "Content-Type");
+	size_t len = type == NULL ? 0 : strcspn(type, "; \t");
+
+	return len == 0 ||
+	       (len == sizeof(json) - 1 && strncasecmp(type, json, len) == 0) ||
+	       (len > suffix &&
+		   strncasecmp(type + len - suffix, made_of_it, suffix) == 0);
+}
+
 struct id
 http_request_id(const struct http_request *r)
 {

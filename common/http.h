@@ -77,6 +77,9 @@ void http_each_query(const struct http_request *r,
 /* Every header in order, likewise. */
 void http_each_header(const struct http_request *r,
     bool (*fn)(void *arg, const char *name, const char *value), void *arg);
+/* The body is sent as application/json, or as a type made of it (RFC 6839), or
+ * nothing is said of it. */
+bool http_sends_json(const struct http_request *r);
 struct id http_request_id(const struct http_request *r);
 /* The caller's own pointer, NULL at first. */
 void http_set_data(struct http_request *r, void *data);

@@ -66,6 +66,16 @@ id_subscription(struct id delivery)
 	       (uint32_t)b[14] << 8 | b[15];
 }
 
+uint64_t
+id_wall_ms(struct id id)
+{
+	uint64_t ms = 0;
+
+	for (int i = 0; i < 6; i++)
+		ms = ms << 8 | id.bytes[i];
+	return ms;
+}
+
 bool
 id_same(struct id a, struct id b)
 {

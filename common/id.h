@@ -39,6 +39,10 @@ struct id id_delivery(struct id custody, uint32_t subscription);
 struct id id_custody(struct id delivery);
 uint32_t id_subscription(struct id delivery);
 
+/* When it was made, by its maker's clock; some ms later when that made very
+ * many at once. */
+uint64_t id_wall_ms(struct id id);
+
 bool id_same(struct id a, struct id b);
 void id_text(struct id id, char text[ID_TEXT_SIZE]);
 /* -EINVAL unless text is 36 characters of UUID, either case. */

@@ -70,20 +70,44 @@ read_type(struct call *c, uint32_t item, struct event *e)
 	return 0;
 }
 
+/* As RFC 3339 has it, with T, seconds and zone: subscribers may be strict. */
+static bool
+is_strict(struct slice time)
+{
+	const uint8_t *end = time.data + time.len;
+
+	return time.len > strlen("2021-10-01T03:14:55") &&
+	       time.data[10] == 'T' && time.data[16] == ':' &&
+	       (end[-1] == 'Z' || end[-3] == ':');
+}
+
 static int
 read_time(struct call *c, uint32_t item, struct event *e)
 {
-	uint64_t ignored;
+	char text[CLOCK_TEXT_SIZE];
+	size_t start = 0;
+	uint64_t ms;
 	int r = call_text(c, item, "occurred_at", 64, &e->occurred_at);
 
 	if (r < 0)
 		return r;
-	if (e->occurred_at.data == NULL)
+	if (e->occurred_at.data == NULL) {
 		e->occurred_at = slice_text(c->timestamp);
-	else if (clock_parse(e->occurred_at, &ignored) < 0)
+		return 0;
+	}
+	if (clock_parse(e->occurred_at, &ms) < 0)
 		return call_fail(c, HTTP_E_VALIDATION,
 		    "occurred_at must be a time like "
 		    "2021-10-01T03:14:55.419Z.");
+	if (is_strict(e->occurred_at))
+		return 0;
+	clock_text(ms, text);
+	start = c->text->len;
+	if (buf_add_text(c->text, text) < 0)
+		return call_fail(
+		    c, HTTP_E_VALIDATION, "occurred_at is too long.");
+	e->occurred_at =
+	    (struct slice){ c->text->data + start, c->text->len - start };
 	return 0;
 }
 

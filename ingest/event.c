@@ -106,14 +106,27 @@ write_escaped(struct slice text, struct buf *out)
 	return r;
 }
 
-/* BASE/crm/contacts/ID; nothing in it needs escaping in JSON. */
+/* BASE/crm/contacts/ID, in which nothing needs escaping in JSON, unless it was
+ * said. */
 static int
 write_entity_url(struct writing *w)
 {
 	const struct event *e = w->event;
 	struct slice entity = event_type_entity(e->type);
+	uint32_t own =
+	    e->members == JSON_NONE
+		? JSON_NONE
+		: json_member(e->json, e->members, names[M_ENTITY_URL]);
 	int r;
 
+	/* Who publishes may know better where it is. */
+	if (own != JSON_NONE && json_kind(e->json, own) == JSON_KIND_STRING &&
+	    json_raw(e->json, own).len > 0) {
+		r = write_name(w, names[M_ENTITY_URL]);
+		return r < 0 ? r
+			     : canonical_write(
+				   &w->maker->canonical, e->json, own, w->out);
+	}
 	if (e->entity_id.data == NULL || e->unified_api.data == NULL ||
 	    entity.data == NULL)
 		return 0;

@@ -152,8 +152,10 @@ check_method(struct call *c, enum route route)
 {
 	const char *method = http_method(c->request);
 
+	/* What a GET of it does is safe, so HEAD is the same without a body. */
 	if (strcmp(method, "POST") == 0 ||
-	    (route == ROUTE_W && strcmp(method, "GET") == 0))
+	    (route == ROUTE_W &&
+		(strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)))
 		return 0;
 	http_add_header(
 	    c->request, "Allow", route == ROUTE_W ? "GET, POST" : "POST");
@@ -306,6 +308,16 @@ find_connector(struct routes *r, struct call *c, const struct target *t)
 
 /* ---- the call ------------------------------------------------------- */
 
+/* Connectors say all kinds of things, but who publishes is told. */
+static int
+check_type(struct call *c, enum route route)
+{
+	if (route != ROUTE_EVENTS || http_sends_json(c->request))
+		return 0;
+	return call_fail(
+	    c, HTTP_E_MEDIA_TYPE, "The content type must be application/json.");
+}
+
 static int
 read_events(struct call *c, enum route route)
 {
@@ -403,6 +415,8 @@ handle(struct routes *r, struct call *c)
 		e = check_limits(r, c);
 	if (e == 0)
 		e = find_connector(r, c, &t);
+	if (e == 0)
+		e = check_type(c, t.route);
 	if (e < 0)
 		return e;
 	if (t.route == ROUTE_W) {

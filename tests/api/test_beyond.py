@@ -126,6 +126,8 @@ def test_decision_secret_rotates_and_standard_webhooks_key_is_decoded(stack, rec
     app.publish({**EVENT, "entity_id": "e-3"})
     third = receiver.wait_for(3)[2]
     assert third.headers["webhook-signature"] == standard_of(alone["secret"], third)
+    short = app.call("POST", path + "/rotate", {"secret": "short"}).json()["detail"]
+    assert short == {"invalid": [{"secret": "must have at least 8 bytes"}]}
     for wrong in ({"secret": "short"}, {"overlap_hours": -1}, {"else": 1}):
         error(app.call("POST", path + "/rotate", wrong), 400, "RequestValidationError")
 

@@ -76,6 +76,8 @@ def test_decision_connections_emit_their_events_and_carry_the_fourteen_fields(st
     act(app, made, "callable")
     act(app, made, "disable")
     act(app, made, "disable")  # it is: nothing to tell
+    same = app.call("PATCH", path, {})  # no more than this
+    assert same.json()["data"] == app.call("GET", path).json()["data"]
     act(app, made, "enable")
     act(app, made, "revoke")
     assert app.call("DELETE", path).json()["data"]["state"] == "added"

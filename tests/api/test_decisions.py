@@ -6,6 +6,7 @@ settings, secrets and test sends (beyond), connections and their outbox
 (connections), TLS (the gateway's tests in docker/), the second face (jsonapi).
 """
 import collections
+import datetime
 import json
 import socket
 import subprocess
@@ -365,6 +366,15 @@ def test_decision_errors_content_type_other_than_json_on_a_write_415(stack, app,
                 method, stack.api_url + path, data="a=b", headers={"Content-Type": kind}, timeout=9
             )
             error(answer, 415, "UnsupportedMediaTypeError")
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "application/jsonx"):
+        answer = post(
+            f"{stack.ingest_url()}/webhook/events", LEAD,
+            headers={**app.session.headers, "Content-Type": kind},
+        )
+        error(answer, 415, "UnsupportedMediaTypeError")
+    for kind in ("application/json; charset=utf-8", "application/cloudevents+json", "", None):
+        app.session.headers["Content-Type"] = kind
+        accepted(app.publish(LEAD))
 
 
 def test_decision_errors_wrong_state_422(app):
@@ -443,6 +453,8 @@ def test_decision_wildcards_are_expanded_and_other_spellings_normalised(app, url
         (event,) = events_of(app, app.publish({**LEAD, "event_type": kind}))
         assert event["event_type"] == kind.replace("_", "-").replace("notes", "note")
         assert len(event["deliveries"]) == count
+        # Who knows that spelling asks for it, too.
+        assert len(app.logs(**{"filter[event_type]": kind})) == count
     body = {"delivery_url": url, "status": "enabled", "unified_api": "crm", "events": ["crm.no.*"]}
     error(app.call("POST", "/webhook/webhooks", body), 400, "RequestValidationError")
 
@@ -852,6 +864,11 @@ def test_decision_calls_bodyless_post_w_is_an_event_only_if_e_maps_get_never(app
     (event,) = events_of(app, post(url + "?e=deal.creation"))
     assert event["event_type"] == "crm.opportunity.created"
     assert events_of(app, requests.get(url + "?e=deal.creation", timeout=9)) == []
+    head = requests.head(url + "?e=deal.creation", timeout=9)
+    assert events_of(app, requests.get(url, timeout=9)) == []
+    assert head.status_code == 200 and head.content == b""
+    asked = {"request_id": head.headers["request-id"]}
+    assert app.call("GET", "/webhook/events", params=asked).json()["data"] == []
     # On execute and x the body is required.
     target = f"{hook['execute_base_url']}/hubspot?e=deal.creation"
     error(post(target), 400, "RequestValidationError")
@@ -926,6 +943,44 @@ def test_decision_events_required_fields_and_defaults(app, hook):
         "entity_url": "https://unify.apideck.com/crm/leads/e-1",
     }
     error(app.publish({**LEAD, "occurred_at": "yesterday"}), 400, "RequestValidationError")
+
+
+def test_decision_events_are_sent_with_a_strict_time_and_the_url_that_was_said(app, hook):
+    """Of what a publisher says, in the shape that subscribers' SDKs take."""
+    url = {"entity_url": "https://acme.test/leads/\u00fc?\"x\""}
+    strict = "2021-10-01T03:14:55.419Z"
+    for said, time in (
+        ({"occurred_at": strict}, strict),
+        ({"occurred_at": "2021-10-01T05:14:55+02:00"}, "2021-10-01T05:14:55+02:00"),
+        ({"occurred_at": "2021-10-01 05:14:55.419+0200"}, strict),
+        ({"occurred_at": "2021-10-01T03:14Z"}, "2021-10-01T03:14:00.000Z"),
+        ({"occurred_at": "2021-10-01"}, "2021-10-01T00:00:00.000Z"),
+        (url, None),
+    ):
+        answer = app.publish({**LEAD, **said})
+        (event,) = events_of(app, answer)
+        payload = json.loads(event["request_body"])["payload"]
+        assert payload["occurred_at"] == (time or accepted(answer)["timestamp"])
+        assert payload["entity_url"] == said.get(
+            "entity_url", "https://unify.apideck.com/crm/leads/e-1"
+        )
+    for none in (None, "", 7, {}):
+        (event,) = events_of(app, app.publish({**LEAD, "entity_url": none}))
+        payload = json.loads(event["request_body"])["payload"]
+        assert payload["entity_url"] == "https://unify.apideck.com/crm/leads/e-1"
+
+
+def test_decision_events_are_dated_by_their_acceptance(stack, app, hook):
+    with stack.paused("router"):
+        body = accepted(app.publish(LEAD))
+        began = time.monotonic()
+        wait_until(lambda: time.monotonic() > began + 1, 5, "a second later")
+    (name,) = body["data"]["event_ids"]
+    settled(app)
+    event = app.call("GET", f"/webhook/events/{name}").json()["data"]
+    at = [datetime.datetime.fromisoformat(t.replace("Z", "+00:00")) for t in (
+        body["timestamp"], event["accepted_at"], event["deliveries"][0]["timestamp"])]
+    assert at[1] - at[0] < datetime.timedelta(seconds=0.5) < at[2] - at[1]
 
 
 def test_decision_events_of_vault_carry_exactly_eight_fields(app, url):

@@ -147,6 +147,10 @@ def test_a_range_and_a_state(make_stack, receiver):
         "bad-3": [1, 2, 3, 4],
         "ok-2": [1, 2, 3],
     }
+    days = sorted(r["timestamp"][:10] for r in app.logs())
+    done = replay(app, hook, start_date=days[0], end_date=days[-1])  # to its end
+    assert done.json()["data"]["count"] == 5
+    settled(app, 5)
     assert all(r["success"] and r["status_code"] == 200 for r in app.logs())
     assert replay(app, hook, state="failed").json()["data"]["count"] == 0
     assert replay(app, hook, state="held").json()["data"]["count"] == 0

@@ -13,6 +13,8 @@
  *      "header": NAME,            where; "list": KEY when it is in the list
  *      "unit": "s" or "ms",
  *      "tolerance_s": 300},       how far it may be from our clock
+ *    "uri_decodes": ":/",         the URI may be signed with the escapes of
+ *                                 these characters decoded, too (HubSpot's)
  *    "list": "v1"}                the header is a list, k=v,k=v (Stripe's):
  *                                 each v of this k is a signature, one of them
  *                                 must be right

@@ -226,6 +226,44 @@ test_base64_over_method_uri_body_and_time(void **state)
 }
 
 static void
+test_a_uri_with_some_escapes_decoded(void **state)
+{
+	static const char scheme[] =
+	    "{\"scheme\":\"hmac-sha256\",\"header\":\"X\",\"encoding\":"
+	    "\"base64\",\"signed\":[\"uri\",\"body\"],"
+	    "\"uri_decodes\":\":/?@!$'()*,;\"}";
+	static const struct {
+		const char *target, *is_signed;
+		enum signature_result result;
+	} cases[] = {
+		{ "/a?e=x%3Ay", "/a?e=x%3Ay", SIGNATURE_RIGHT },
+		{ "/a?e=x%3Ay", "/a?e=x:y", SIGNATURE_RIGHT },
+		{ "/a?e=x%3ay", "/a?e=x:y", SIGNATURE_RIGHT },
+		{ "/a?%3a%2F%3F%40%21%24%27%28%29%2A%2C%3B", "/a?:/?@!$'()*,;",
+		    SIGNATURE_RIGHT },
+		{ "/a?e=x%3Ay%20%2B", "/a?e=x:y%20%2B", SIGNATURE_RIGHT },
+		{ "/a?e=x%3Ay%20%2B", "/a?e=x:y +", SIGNATURE_WRONG },
+		{ "/a?e=%3A%3", "/a?e=:%3", SIGNATURE_RIGHT },
+		{ "/a?e=%253A", "/a?e=%253A", SIGNATURE_RIGHT },
+		{ "/a?e=%253A", "/a?e=%3A", SIGNATURE_WRONG },
+		{ "/a?e=x:y", "/a?e=x%3Ay", SIGNATURE_WRONG },
+		{ "%3A", ":", SIGNATURE_RIGHT },
+		{ "%", "", SIGNATURE_WRONG },
+		{ "", "", SIGNATURE_RIGHT },
+	};
+	char text[128];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		snprintf(text, sizeof(text),
+		    "https://in.example.com%s{\"a\":1}", cases[i].is_signed);
+		headers[0] = (struct header){ "X", base64("k", text) };
+		call.target = slice_text(cases[i].target);
+		assert_int_equal(check(scheme, "k"), cases[i].result);
+	}
+}
+
+static void
 test_base64_of_an_empty_body(void **state)
 {
 	static const char scheme[] =
@@ -409,6 +447,7 @@ test_what_is_refused(void **state)
 		"\"encoding\":\"base32\"}",
 		"{" H ",\"haeder\":\"Y\"}",
 		"{" H ",\"prefix\":\"\"}",
+		"{" H ",\"uri_decodes\":\":\"}",
 		"{" H ",\"signed\":\"body\"}",
 		"{" H ",\"signed\":[]}",
 		"{" H ",\"signed\":[\"bdy\"]}",
@@ -457,6 +496,8 @@ main(void)
 		cmocka_unit_test_setup(test_dropbox, setup),
 		cmocka_unit_test_setup(
 		    test_base64_over_method_uri_body_and_time, setup),
+		cmocka_unit_test_setup(
+		    test_a_uri_with_some_escapes_decoded, setup),
 		cmocka_unit_test_setup(test_base64_of_an_empty_body, setup),
 		cmocka_unit_test_setup(
 		    test_hex_after_a_word_and_a_space, setup),

@@ -22,6 +22,7 @@ static const char *const schemes[] = {
 	"\"timestamp\":{\"list\":\"t\",\"unit\":\"s\"}}",
 	"{\"scheme\":\"hmac-sha256\",\"header\":\"S\",\"encoding\":\"base64\","
 	"\"signed\":[\"method\",\"uri\",\"body\",\"timestamp\"],"
+	"\"uri_decodes\":\":/\","
 	"\"timestamp\":{\"header\":\"T\",\"unit\":\"ms\"}}",
 	"{\"scheme\":\"hmac-sha256\",\"header\":\"S\",\"encoding\":\"hex\","
 	"\"prefix\":\"v0=\"}",
@@ -102,7 +103,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct signature_call call = {
 		.method = "POST",
 		.base = slice_text("https://in.example.com"),
-		.target = slice_text("/x"),
 		.now_ms = UINT64_C(1531420618000),
 		.header = header,
 		.arg = &input,
@@ -115,6 +115,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	take_line(&input.body, input.header, sizeof(input.header));
 	take_line(&input.body, input.timestamp, sizeof(input.timestamp));
 	call.body = input.body;
+	call.target = slice_text(input.timestamp);
 	json_init(&json);
 	if (json_parse(&json, input.body) == 0) {
 		call.json = &json;

@@ -2,11 +2,7 @@
  * Applications and endpoints (subscriptions) in memory: what the directory
  * says of them, what is out at each, and when its next delivery is due.
  *
- * An endpoint is ready when it has due work and room for it; ready endpoints
- * wait in their application's queue, applications with any in the queue of
- * all, so that dispatch.h can go round. Those with work due later stand in a
- * heap. endpoints_touch() puts an endpoint where it belongs; call it after any
- * change. Loop thread only.
+ * Where they wait for their turns is turns.h. Loop thread only.
  */
 #ifndef SLUICE_LOGGER_ENDPOINT_H
 #define SLUICE_LOGGER_ENDPOINT_H
@@ -160,9 +156,6 @@ struct slice endpoint_headers(const struct endpoint *p);
 struct slice endpoint_schedule(
     const struct endpoints *e, const struct endpoint *p);
 
-void endpoints_touch(struct endpoints *e, struct endpoint *p, uint64_t now_ms);
-/* Moves those whose time has come from the heap to the queues. */
-void endpoints_wake(struct endpoints *e, uint64_t now_ms);
 /* Forgets the deleted ones that have nothing due and nothing out. */
 void endpoints_forget(struct endpoints *e);
 

@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include "logger/turns.h"
+
 #define NOW 1000000
 
 struct fixture {

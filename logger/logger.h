@@ -23,6 +23,7 @@
 #include "logger/reader.h"
 #include "logger/schedule.h"
 #include "logger/timekeeper.h"
+#include "logger/turns.h"
 #include "logger/writer.h"
 
 /* Granted to each peer, by lane. Bytes are shared among peers of a stage. */

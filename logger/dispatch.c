@@ -232,7 +232,7 @@ on_taken(struct job *job)
 			log_error("take error=\"%s\"", job->op.reason);
 		take->next_due_ms = logger_now(l) + DISPATCH_AGAIN_MS;
 	}
-	j->endpoint->backlogged = take->next_due_ms <= logger_now(l);
+	e->backlogged = take->next_due_ms <= logger_now(l);
 	window_rate_spend(&j->endpoint->window, j->endpoint->rate,
 	    logger_now(l), take->count);
 	while (take->taken != NULL) {
@@ -295,8 +295,7 @@ struct deliverer *
 dispatch_fresh(struct logger *l, struct endpoint *e)
 {
 	uint64_t now = logger_now(l);
-	bool others =
-	    l->endpoints.ready_apps > (TAILQ_EMPTY(&e->app->ready) ? 0 : 1);
+	bool others = l->endpoints.ready_apps > (turns_ready(e->app) ? 1 : 0);
 	struct deliverer *d;
 	uint32_t room;
 
@@ -334,16 +333,16 @@ room_for(struct logger *l, struct endpoint *e, bool others, bool siblings,
 	    room, others || siblings ? DISPATCH_CHUNK : STORE_TAKE_MAX);
 }
 
-/* One pick for one application. False: it can have nothing now. */
+/* One pick from one queue of an application, with so many looks left. */
 static bool
-pick(struct logger *l, struct app *a)
+pick_from(struct logger *l, struct app *a, struct endpoint_queue *queue,
+    unsigned *looks)
 {
 	bool others = l->endpoints.ready_apps > 1;
-	struct endpoint *first = TAILQ_FIRST(&a->ready);
+	struct endpoint *first = TAILQ_FIRST(queue);
 
-	for (unsigned looks = 0; looks < DISPATCH_LOOKS; looks++) {
-		struct endpoint *e = TAILQ_FIRST(&a->ready);
-		bool siblings = TAILQ_NEXT(e, entry) != NULL;
+	while ((*looks)-- > 0) {
+		struct endpoint *e = TAILQ_FIRST(queue);
 		struct deliverer *to;
 		uint32_t room;
 
@@ -351,15 +350,33 @@ pick(struct logger *l, struct app *a)
 			shift(l, e, STORE_SUSPEND);
 			return true;
 		}
-		room = room_for(l, e, others, siblings, &to);
+		room = room_for(l, e, others, turns_others(a, e), &to);
 		if (room > 0) {
 			take(l, e, to, room);
 			return true;
 		}
-		TAILQ_REMOVE(&a->ready, e, entry);
-		TAILQ_INSERT_TAIL(&a->ready, e, entry);
-		if (TAILQ_FIRST(&a->ready) == first)
+		TAILQ_REMOVE(queue, e, entry);
+		TAILQ_INSERT_TAIL(queue, e, entry);
+		if (TAILQ_FIRST(queue) == first)
 			return false;
+	}
+	*looks = 0;
+	return false;
+}
+
+/* One pick for one application. False: it can have nothing now. */
+static bool
+pick(struct logger *l, struct app *a)
+{
+	struct endpoint_queue *begun = turns_next(a), *queue = begun;
+	unsigned looks = DISPATCH_LOOKS;
+
+	while (queue != NULL && looks > 0) {
+		if (pick_from(l, a, queue, &looks)) {
+			a->turns++;
+			return true;
+		}
+		queue = turns_other(a, queue, begun);
 	}
 	return false;
 }

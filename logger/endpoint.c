@@ -100,7 +100,8 @@ need_app(struct endpoints *e, uint32_t number)
 	if (app == NULL)
 		return NULL;
 	app->app = number;
-	TAILQ_INIT(&app->ready);
+	for (unsigned i = 0; i < ENDPOINT_LEVELS; i++)
+		TAILQ_INIT(&app->ready[i]);
 	TAILQ_INIT(&app->over);
 	table_add(&e->apps, &app->node, number);
 	return app;

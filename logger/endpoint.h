@@ -28,14 +28,17 @@ struct text {
 	uint8_t bytes[];
 };
 
+#define ENDPOINT_LEVELS 4 /* of lateness */
+
 struct endpoint;
 
 TAILQ_HEAD(endpoint_queue, endpoint);
 
 struct app {
 	struct table_node node; /* first */
-	TAILQ_ENTRY(app) entry; /* in ready, while its queue is not empty */
-	struct endpoint_queue ready;
+	TAILQ_ENTRY(app) entry; /* in ready, while one of its is not empty */
+	struct endpoint_queue ready[ENDPOINT_LEVELS]; /* see turns.h */
+	unsigned turns;				      /* that were taken */
 	uint32_t app;
 	uint64_t number;
 	uint64_t generation;
@@ -82,21 +85,21 @@ struct endpoint {
 	bool over;	      /* it may have OVER ones */
 	bool busy;	      /* an operation for it is with the writer */
 	bool backlogged;      /* more was due than could be taken */
-	bool ready;	      /* in its application's queue */
-	uint32_t out;	      /* leases, reserved ones too */
-	size_t heap;	      /* place in the heap, from 1; 0: none */
-	uint64_t wake_ms;     /* its key there */
+	struct endpoint_queue *queue; /* of its application, while ready */
+	uint32_t out;		      /* leases, reserved ones too */
+	size_t heap;		      /* place in the heap, from 1; 0: none */
+	uint64_t wake_ms;	      /* its key there */
 };
 
 struct endpoints {
 	struct schedules *schedules;
 	struct table apps, by_number;
 	struct app_queue ready;
-	size_t ready_apps;
-	struct app_queue lifts;	     /* may send what was over their quota */
-	struct endpoint_queue holds; /* put on hold by us */
-	struct endpoint_queue gone;  /* deleted, with something left */
-	struct endpoint **heap;	     /* from 1 */
+	size_t ready_apps, ready_count; /* of the endpoints in their queues */
+	struct app_queue lifts;		/* may send what was over their quota */
+	struct endpoint_queue holds;	/* put on hold by us */
+	struct endpoint_queue gone;	/* deleted, with something left */
+	struct endpoint **heap;		/* from 1 */
 	size_t heap_count, heap_size;
 };
 

@@ -80,21 +80,90 @@ test_places(void **state)
 	endpoints_touch(e, b, NOW);
 	assert_int_equal(e->heap_count, 1);
 	assert_int_equal(a->wake_ms, NOW + 500);
-	assert_true(b->ready);
+	assert_non_null(b->queue);
 	assert_int_equal(e->ready_apps, 1);
 	endpoints_wake(e, NOW + 499);
-	assert_false(a->ready);
+	assert_null(a->queue);
 	endpoints_wake(e, NOW + 500);
-	assert_true(a->ready);
+	assert_non_null(a->queue);
 	assert_int_equal(e->ready_apps, 1); /* the same application */
 	b->busy = true;
 	endpoints_touch(e, b, NOW);
-	assert_false(b->ready);
+	assert_null(b->queue);
 	a->out = WINDOW_FIRST;
 	endpoints_touch(e, a, NOW + 500);
-	assert_false(a->ready);
+	assert_null(a->queue);
 	assert_int_equal(e->ready_apps, 0);
 	assert_int_equal(e->heap_count, 0);
+}
+
+/* One that becomes ready so late, and is behind. */
+static struct endpoint *
+put_late(struct fixture *f, uint32_t subscription, uint64_t late_ms)
+{
+	struct endpoint *p = put(f, entry(subscription, 1, true));
+
+	p->backlogged = true;
+	endpoint_due(p, NOW - late_ms);
+	endpoints_touch(&f->endpoints, p, NOW);
+	return p;
+}
+
+/* The least late first, but none waits for ever. */
+static void
+test_levels(void **state)
+{
+	static const uint64_t late_ms[] = { 900000, 63999, 7999, 1000, 999 };
+	static const unsigned levels[] = { 3, 2, 1, 1, 0 };
+	struct fixture *f = *state;
+	struct endpoints *e = &f->endpoints;
+	struct endpoint *p[5], *fresh;
+	unsigned turns[ENDPOINT_LEVELS] = { 0 };
+	struct app *a;
+
+	for (uint32_t i = 0; i < 5; i++) {
+		p[i] = put_late(f, 1 + 2 * i, late_ms[i]);
+		a = p[i]->app;
+		assert_ptr_equal(p[i]->queue, &a->ready[levels[i]]);
+	}
+	assert_int_equal(e->ready_apps, 1);
+	assert_int_equal(e->ready_count, 5);
+	assert_ptr_equal(TAILQ_FIRST(&a->ready[1]), p[2]); /* came first */
+	for (a->turns = 0; a->turns < 160; a->turns++)
+		turns[turns_next(a) - a->ready]++;
+	assert_int_equal(turns[0], 130);
+	for (unsigned level = 1; level < ENDPOINT_LEVELS; level++)
+		assert_int_equal(turns[level], 10);
+	/* Nearly caught up: sooner than those it was among. */
+	turns_leave(e, p[0]);
+	p[0]->next_due_ms = NOW - 10;
+	endpoints_touch(e, p[0], NOW);
+	assert_ptr_equal(p[0]->queue, &a->ready[0]);
+	assert_ptr_equal(TAILQ_FIRST(p[0]->queue), p[4]);
+	/* What is not behind at all goes before, however late it woke up. */
+	fresh = put(f, entry(11, 1, true));
+	endpoint_due(fresh, NOW - 5000);
+	endpoints_touch(e, fresh, NOW);
+	assert_ptr_equal(TAILQ_FIRST(&a->ready[0]), fresh);
+
+	/* Where the first of them gets nothing, the others are asked. */
+	assert_ptr_equal(turns_other(a, &a->ready[0], a->ready), &a->ready[1]);
+	assert_ptr_equal(
+	    turns_other(a, &a->ready[2], &a->ready[1]), &a->ready[0]);
+	assert_null(turns_other(a, &a->ready[2], a->ready));
+	assert_true(turns_others(a, p[1]));
+	for (uint32_t i = 0; i < 5; i++)
+		if (i != 1)
+			turns_leave(e, p[i]);
+	turns_leave(e, fresh);
+	assert_false(turns_others(a, p[1]));
+	a->turns = 1;
+	assert_ptr_equal(turns_next(a), p[1]->queue);
+	assert_null(turns_other(a, p[1]->queue, p[1]->queue));
+	turns_leave(e, p[1]);
+	assert_false(turns_ready(a));
+	assert_int_equal(e->ready_apps, 0);
+	assert_int_equal(e->ready_count, 0);
 }
 
 static void
@@ -271,6 +340,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_places),
+		CASE(test_levels),
 		CASE(test_heap),
 		CASE(test_hold),
 		CASE(test_deleted),

@@ -6,19 +6,6 @@ struct metric {
 	uint64_t value;
 };
 
-static uint64_t
-endpoints_ready(const struct endpoints *e)
-{
-	const struct endpoint *p;
-	const struct app *a;
-	uint64_t count = 0;
-
-	TAILQ_FOREACH(a, &e->ready, entry)
-	TAILQ_FOREACH(p, &a->ready, entry)
-	count++;
-	return count;
-}
-
 static int
 add(struct buf *out, const struct metric *metrics, size_t count)
 {
@@ -84,7 +71,7 @@ logger_metrics(struct proc *p, struct buf *out)
 			{ "slots", "gauge", fleet_slots(&l->fleet) },
 			{ "endpoints", "gauge", l->endpoints.by_number.count },
 			{ "endpoints_ready", "gauge",
-			    endpoints_ready(&l->endpoints) },
+			    l->endpoints.ready_count },
 			{ "endpoints_waiting", "gauge",
 			    l->endpoints.heap_count },
 			{ "store_stuck", "gauge", writer_stuck(l->writer) },

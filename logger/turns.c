@@ -70,35 +70,105 @@ heap_put(struct endpoints *e, struct endpoint *p, uint64_t wake_ms)
 
 /* ---- where it belongs --------------------------------------------------- */
 
+bool
+turns_ready(const struct app *a)
+{
+	for (unsigned i = 0; i < ENDPOINT_LEVELS; i++)
+		if (!TAILQ_EMPTY(&a->ready[i]))
+			return true;
+	return false;
+}
+
+bool
+turns_others(const struct app *a, const struct endpoint *e)
+{
+	for (unsigned i = 0; i < ENDPOINT_LEVELS; i++) {
+		const struct endpoint *first = TAILQ_FIRST(&a->ready[i]);
+
+		if (first != NULL &&
+		    (first != e || TAILQ_NEXT(e, entry) != NULL))
+			return true;
+	}
+	return false;
+}
+
+/* Somebody is ready. */
+static struct endpoint_queue *
+first_from(struct app *a, size_t level)
+{
+	while (TAILQ_EMPTY(&a->ready[level]))
+		level = (level + 1) % ENDPOINT_LEVELS;
+	return &a->ready[level];
+}
+
+struct endpoint_queue *
+turns_next(struct app *a)
+{
+	if (a->turns % TURNS_OF_EACH != 0)
+		return first_from(a, 0);
+	return first_from(a, a->turns / TURNS_OF_EACH % ENDPOINT_LEVELS);
+}
+
+struct endpoint_queue *
+turns_other(struct app *a, const struct endpoint_queue *queue,
+    const struct endpoint_queue *begun)
+{
+	size_t at = (size_t)(queue - a->ready);
+
+	do {
+		at = (at + 1) % ENDPOINT_LEVELS;
+		if (&a->ready[at] == begun)
+			return NULL;
+	} while (TAILQ_EMPTY(&a->ready[at]));
+	return &a->ready[at];
+}
+
 static void
 queue_leave(struct endpoints *e, struct endpoint *p)
 {
-	if (!p->ready)
+	if (p->queue == NULL)
 		return;
-	p->ready = false;
-	TAILQ_REMOVE(&p->app->ready, p, entry);
-	if (TAILQ_EMPTY(&p->app->ready)) {
+	TAILQ_REMOVE(p->queue, p, entry);
+	p->queue = NULL;
+	e->ready_count--;
+	if (!turns_ready(p->app)) {
 		TAILQ_REMOVE(&e->ready, p->app, entry);
 		e->ready_apps--;
 	}
 }
 
-static void
-queue_enter(struct endpoints *e, struct endpoint *p)
+static size_t
+level_of(const struct endpoint *p, uint64_t now_ms)
 {
-	if (p->ready)
+	uint64_t late_ms =
+	    now_ms > p->next_due_ms ? now_ms - p->next_due_ms : 0;
+	uint64_t most_ms = TURNS_LATE_MS;
+	size_t level = 0;
+
+	if (!p->backlogged)
+		return 0;
+	for (; level < ENDPOINT_LEVELS - 1 && late_ms >= most_ms; level++)
+		most_ms *= TURNS_LATE_TIMES;
+	return level;
+}
+
+static void
+queue_enter(struct endpoints *e, struct endpoint *p, uint64_t now_ms)
+{
+	if (p->queue != NULL)
 		return;
-	p->ready = true;
-	if (TAILQ_EMPTY(&p->app->ready)) {
+	if (!turns_ready(p->app)) {
 		TAILQ_INSERT_TAIL(&e->ready, p->app, entry);
 		e->ready_apps++;
 	}
 	/* One that is not behind is done with a pick, before those that are; if
-	 * it was not, it is behind from then on, and waits for its turn. */
+	 * it was not, it is behind from then on. */
+	p->queue = &p->app->ready[level_of(p, now_ms)];
+	e->ready_count++;
 	if (p->backlogged)
-		TAILQ_INSERT_TAIL(&p->app->ready, p, entry);
+		TAILQ_INSERT_TAIL(p->queue, p, entry);
 	else
-		TAILQ_INSERT_HEAD(&p->app->ready, p, entry);
+		TAILQ_INSERT_HEAD(p->queue, p, entry);
 }
 
 /* When it is to be looked at; STORE_NEVER: when something else happens. */
@@ -125,7 +195,7 @@ endpoints_touch(struct endpoints *e, struct endpoint *p, uint64_t now_ms)
 	if (wake_ms <= now_ms) {
 		if (p->heap != 0)
 			heap_remove(e, p);
-		queue_enter(e, p);
+		queue_enter(e, p, now_ms);
 		return;
 	}
 	queue_leave(e, p);

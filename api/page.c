@@ -79,7 +79,8 @@ refuse_unknown(struct call *c, bool has_filters)
 }
 
 bool
-page_read(struct page *p, struct call *c, struct slice filter)
+page_read(
+    struct page *p, struct call *c, struct slice narrowed, bool has_filters)
 {
 	const char *cursor = http_query(c->request, "cursor");
 	uint8_t hash[CRYPTO_HASH_SIZE];
@@ -87,9 +88,9 @@ page_read(struct page *p, struct call *c, struct slice filter)
 	int r = 0;
 
 	buf_init(&p->place, CURSOR_PLACE_MAX);
-	if (refuse_unknown(c, filter.data != NULL))
+	if (refuse_unknown(c, has_filters))
 		return false;
-	crypto_sha256(filter, hash);
+	crypto_sha256(narrowed, hash);
 	crypto_hex((struct slice){ hash, 16 }, hex);
 	(void)snprintf(p->binding, sizeof(p->binding), "cursor:%.60s:%u:%s",
 	    http_path(c->request), (unsigned)c->app.app, hex);
@@ -276,7 +277,7 @@ page_list(struct call *c, page_fill_fn *fill, bool tells_total)
 	json_t *data;
 	int r;
 
-	if (page_read(&page, c, slice_text(NULL))) {
+	if (page_read(&page, c, slice_text(NULL), false)) {
 		found.after = number_of(&page);
 		found.limit = page.limit;
 		data = json_array();

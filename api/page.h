@@ -19,9 +19,11 @@ struct page {
 };
 
 /* False after the call was answered: bad limit or cursor, a sort, a filter of a
- * list that has none. filter: what the list was narrowed by, in any stable
- * form; absent when it has no filters. page_done() in both cases. */
-bool page_read(struct page *p, struct call *c, struct slice filter);
+ * list that has none. narrowed: what the list was narrowed by, in any stable
+ * form. has_filters: `filter[...]` is the caller's matter. page_done() in both
+ * cases. */
+bool page_read(
+    struct page *p, struct call *c, struct slice narrowed, bool has_filters);
 void page_done(struct page *p);
 
 struct page_ends {

@@ -123,7 +123,8 @@ store_page_ask(struct call *c, struct msg *query, store_page_fn *show)
 	r = pack_filter(query, &filter);
 	if (r < 0) {
 		call_error(c, r);
-	} else if (!page_read(&asked->page, c, buf_slice(&filter))) {
+	} else if (!page_read(&asked->page, c, buf_slice(&filter),
+		       query->what == MSG_QUERY_LOGS)) {
 		/* answered; c and what it kept are gone */
 		buf_done(&filter);
 		return;

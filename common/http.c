@@ -89,8 +89,9 @@ struct http_request {
 	struct header *headers;
 	struct MHD_Response *response;
 	unsigned status;
-	bool is_ambiguous;
-	bool has_nul; /* "%00", which would end the texts of the request */
+	unsigned lengths; /* so often is said where the body ends */
+	bool is_coded;	  /* in a way that is not understood */
+	bool has_nul;	  /* "%00", which would end the texts of the request */
 	bool handed_over;
 	bool answered;
 	void *data;
@@ -338,26 +339,17 @@ static enum MHD_Result
 on_framing(
     void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
 {
-	unsigned *count = cls;
+	struct http_request *r = cls;
+	bool coding = strcasecmp(name, "Transfer-Encoding") == 0;
 
 	(void)kind;
-	*count += strcasecmp(name, "Content-Length") == 0 ||
-		  strcasecmp(name, "Transfer-Encoding") == 0;
 	if (value != NULL)
 		trim(value);
+	r->lengths += coding || strcasecmp(name, "Content-Length") == 0;
+	/* libmicrohttpd would wait for the end of the connection. */
+	if (coding && (value == NULL || strcasecmp(value, "chunked") != 0))
+		r->is_coded = true;
 	return MHD_YES;
-}
-
-/* Where the body ends is said twice: whoever stands before us may have believed
- * the other one. */
-static bool
-is_ambiguous(const struct http_request *r)
-{
-	unsigned count = 0;
-
-	(void)MHD_get_connection_values(
-	    r->mhd, MHD_HEADER_KIND, on_framing, &count);
-	return count > 1;
 }
 
 /* There would be no room in the pool for the head of an answer. */
@@ -434,7 +426,12 @@ hand_over(struct http_request *r)
 	h->open++;
 	if (r->conn != NULL)
 		r->conn->waiting = true;
-	if (r->is_ambiguous) {
+	if (r->is_coded) {
+		http_add_header(r, "Connection", "close");
+		http_fail_text(r, HTTP_E_VALIDATION,
+		    "The only transfer coding is chunked.");
+	} else if (r->lengths > 1) {
+		/* Whoever stands before us may have believed the other one. */
 		http_add_header(r, "Connection", "close");
 		http_fail_text(r, HTTP_E_VALIDATION,
 		    "The length of the body is given more than once.");
@@ -459,8 +456,8 @@ begin(struct http_request *r, const char *url, const char *method)
 	if (MHD_get_connection_values(
 		r->mhd, MHD_GET_ARGUMENT_KIND, NULL, NULL) > 0)
 		r->has_nul = true;
-	r->is_ambiguous = is_ambiguous(r);
-	if (!r->is_ambiguous && !announces_too_much(r))
+	(void)MHD_get_connection_values(r->mhd, MHD_HEADER_KIND, on_framing, r);
+	if (!r->is_coded && r->lengths <= 1 && !announces_too_much(r))
 		return MHD_YES;
 	r->discarded = 1;
 	hand_over(r);

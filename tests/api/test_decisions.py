@@ -260,6 +260,9 @@ def test_decision_errors_cursor_filter_sort_are_400(app, hook):
         assert list(body["detail"]["invalid"][0]) == ["sort[by]"]
         error(get(f"{path}?filter[colour]=red"), 400, "UnsupportedFiltersError")
         assert get(f"{path}?sort[by]=&filter[consumer_id]=").status_code == 200
+    for path in (f"events?request_id={uuid.uuid4()}&", f"events/{uuid.uuid4()}?"):
+        error(get(path + "filter[colour]=red"), 400, "UnsupportedFiltersError")
+        error(get(path + "sort=colour"), 400, "UnsupportedSortFieldError")
     for wrong in (
         "[start_date]=yesterday", "[success]=1", "[status_code]=42", "[status_codes]=600",
         "[execution_attempt]=x", "[start_date]=2024-01-02&filter[end_date]=2024-01-01", "=x",

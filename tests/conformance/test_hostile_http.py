@@ -31,6 +31,7 @@ SURELY = {
     "two lengths that differ": (400, "closed"),
     "length and chunks": (400, "closed"),
     "b'%00' escaped": (400,),
+    "unknown coding": (400,),
     "a header too large": (431, "closed"),
     **{f"{n} parameters": (401, 404) for n in PARAMETERS},
     **{f"a head of {n} bytes": (401, 404, 431) for n in HEADS},

@@ -11,7 +11,10 @@
 #define DISPATCH_CHUNK 64      /* leases of one pick while others wait */
 #define DISPATCH_LOOKS 64      /* endpoints looked at for one pick */
 #define DISPATCH_AGAIN_MS 1000 /* after an operation that was refused */
-#define DISPATCH_LIFTS 4 /* with the writer at once: a commit stays short */
+/* With the writer at once, of each: a commit stays short. */
+#define DISPATCH_SUSPENDS 4
+#define DISPATCH_RESUMES 4
+#define DISPATCH_LIFTS 4
 
 /* An operation of one endpoint: TAKE, SUSPEND, RESUME or LIFT. */
 struct endpoint_job {
@@ -54,6 +57,13 @@ endpoint_job_end(struct endpoint_job *j, uint64_t next_due_ms)
 
 /* ---- suspend, resume ---------------------------------------------------- */
 
+/* How many of these are with the writer. */
+static unsigned *
+shifting(struct logger *l, enum store_op_type type)
+{
+	return type == STORE_RESUME ? &l->resuming : &l->suspending;
+}
+
 static void
 on_shifted(struct job *job)
 {
@@ -63,6 +73,7 @@ on_shifted(struct job *job)
 	bool resume = job->op.type == STORE_RESUME;
 	bool more = job->op.u.shift.changed == STORE_SWEEP_ROWS;
 
+	*shifting(l, job->op.type) -= 1;
 	if (job->op.result < 0) {
 		if (job->op.result != -ECANCELED)
 			log_error("subscription=%u error=\"%s\"",
@@ -90,14 +101,38 @@ shift(struct logger *l, struct endpoint *e, enum store_op_type type)
 	if (type == STORE_RESUME)
 		e->held = false;
 	endpoints_touch(&l->endpoints, e, logger_now(l));
+	*shifting(l, type) += 1;
 	writer_post(l->writer, &j->job);
+}
+
+/* If not now, it is asked again when what stands against it ends. */
+static bool
+may_resume(const struct endpoint *e)
+{
+	return e->held && !e->busy && !e->deleted && endpoint_sends(e);
 }
 
 void
 dispatch_resume(struct logger *l, struct endpoint *e)
 {
-	if (e->held && !e->busy && !e->deleted && endpoint_sends(e))
-		shift(l, e, STORE_RESUME);
+	if (may_resume(e))
+		endpoint_set_resumes(&l->endpoints, e, true);
+}
+
+/* One after the other, however many were switched on: at a start, that may be
+ * all there are. */
+static void
+resume_run(struct logger *l)
+{
+	struct endpoints *all = &l->endpoints;
+	struct endpoint *e;
+
+	while (l->resuming < DISPATCH_RESUMES &&
+	       (e = TAILQ_FIRST(&all->resumes)) != NULL) {
+		endpoint_set_resumes(all, e, false);
+		if (may_resume(e))
+			shift(l, e, STORE_RESUME);
+	}
 }
 
 /* ---- lift --------------------------------------------------------------- */
@@ -344,13 +379,15 @@ pick_from(struct logger *l, struct app *a, struct endpoint_queue *queue,
 	while ((*looks)-- > 0) {
 		struct endpoint *e = TAILQ_FIRST(queue);
 		struct deliverer *to;
+		bool sends = endpoint_sends(e);
 		uint32_t room;
 
-		if (!endpoint_sends(e)) {
+		if (!sends && l->suspending < DISPATCH_SUSPENDS) {
 			shift(l, e, STORE_SUSPEND);
 			return true;
 		}
-		room = room_for(l, e, others, turns_others(a, e), &to);
+		room =
+		    sends ? room_for(l, e, others, turns_others(a, e), &to) : 0;
 		if (room > 0) {
 			take(l, e, to, room);
 			return true;
@@ -411,6 +448,7 @@ dispatch_run(struct logger *l)
 	size_t idle = 0; /* applications in a row that got nothing */
 
 	lift_run(l);
+	resume_run(l);
 	endpoints_wake(e, logger_now(l));
 	set_alarm(l);
 	while (idle < e->ready_apps) {

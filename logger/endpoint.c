@@ -17,6 +17,7 @@ endpoints_init(struct endpoints *e, struct schedules *schedules)
 	TAILQ_INIT(&e->lifts);
 	TAILQ_INIT(&e->holds);
 	TAILQ_INIT(&e->gone);
+	TAILQ_INIT(&e->resumes);
 	r = table_init(&e->apps);
 	return r < 0 ? r : table_init(&e->by_number);
 }
@@ -249,6 +250,7 @@ set_deleted(struct endpoints *e, struct endpoint *p, bool deleted)
 	clear_hold(e, p);
 	if (deleted) /* like what is HELD: it goes with its event */
 		endpoint_set_over(e, p, false);
+	endpoint_set_resumes(e, p, false);
 	p->deleted = deleted;
 	if (deleted)
 		TAILQ_INSERT_TAIL(&e->gone, p, hold_entry);
@@ -410,6 +412,18 @@ endpoint_set_hold(struct endpoints *e, struct endpoint *p, const char *reason,
 	p->hold_delivery = delivery;
 	p->hold_ms = at_ms;
 	p->hold_number = p->number;
+}
+
+void
+endpoint_set_resumes(struct endpoints *e, struct endpoint *p, bool resumes)
+{
+	if (p->resumes == resumes)
+		return;
+	p->resumes = resumes;
+	if (resumes)
+		TAILQ_INSERT_TAIL(&e->resumes, p, resume_entry);
+	else
+		TAILQ_REMOVE(&e->resumes, p, resume_entry);
 }
 
 void

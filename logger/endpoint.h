@@ -62,6 +62,7 @@ struct endpoint {
 	TAILQ_ENTRY(endpoint) entry;
 	TAILQ_ENTRY(endpoint) hold_entry; /* in holds or gone */
 	TAILQ_ENTRY(endpoint) over_entry; /* in its application's over */
+	TAILQ_ENTRY(endpoint) resume_entry;
 	struct app *app;
 	uint32_t subscription;
 	uint64_t number;
@@ -83,6 +84,7 @@ struct endpoint {
 	uint64_t next_due_ms; /* no delivery is due earlier; STORE_NEVER */
 	bool held;	      /* it may have HELD deliveries */
 	bool over;	      /* it may have OVER ones */
+	bool resumes;	      /* in resumes */
 	bool busy;	      /* an operation for it is with the writer */
 	bool backlogged;      /* more was due than could be taken */
 	struct endpoint_queue *queue; /* of its application, while ready */
@@ -99,6 +101,7 @@ struct endpoints {
 	struct app_queue lifts;		/* may send what was over their quota */
 	struct endpoint_queue holds;	/* put on hold by us */
 	struct endpoint_queue gone;	/* deleted, with something left */
+	struct endpoint_queue resumes;	/* what they held is to be sent */
 	struct endpoint **heap;		/* from 1 */
 	size_t heap_count, heap_size;
 };
@@ -145,6 +148,9 @@ bool app_is_over(const struct app *a, uint32_t month);
 void app_used(struct app *a, const struct store_usage *usage);
 /* It has, or may have no more, deliveries over the quota. */
 void endpoint_set_over(struct endpoints *e, struct endpoint *p, bool over);
+/* It waits, or does no more, for what it holds to become due. */
+void endpoint_set_resumes(
+    struct endpoints *e, struct endpoint *p, bool resumes);
 /* Looks whether what is over the quota of the application may be sent now. */
 void endpoints_lift(struct endpoints *e, struct app *a, uint32_t month);
 /* A delivery of it is due at due_ms; STORE_NEVER is none. */

@@ -8,7 +8,8 @@
  * hands the operations over and flushes the links.
  *
  * Operations in flight are bounded by the windows granted (LOGGER_PLANS and so
- * on, per peer), by the deliverers' slots, and one of a kind per endpoint.
+ * on, per peer), by the deliverers' slots, and one of a kind per endpoint, a
+ * few of them at once where they change many rows (dispatch.c).
  */
 #ifndef SLUICE_LOGGER_LOGGER_H
 #define SLUICE_LOGGER_LOGGER_H
@@ -93,7 +94,8 @@ struct logger {
 	struct probes probes;
 	uint32_t month;		/* see quota_month() */
 	uint64_t month_ends_ms; /* it is right until then */
-	unsigned lifting;	/* LIFTs with the writer */
+	/* with the writer */
+	unsigned suspending, resuming, lifting;
 	struct replays replays;
 	struct logger_counts counts;
 	struct buf packed; /* of the message being sent */
@@ -154,7 +156,8 @@ void lease_end(struct logger *l, struct lease *lease);
 struct deliverer *dispatch_fresh(struct logger *l, struct endpoint *e);
 /* Leases what is due, as far as there is room. */
 void dispatch_run(struct logger *l);
-/* Held deliveries of an endpoint that may be sent to become due. */
+/* Held deliveries of an endpoint that may be sent to become due, when its turn
+ * to ask for that has come. */
 void dispatch_resume(struct logger *l, struct endpoint *e);
 
 /* quota.c: the month of UTC that it is, 202611; never back. */

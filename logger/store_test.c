@@ -837,16 +837,23 @@ test_pages(void **state)
 }
 
 /* By the custody id, and by an id that several events may share. */
-static void
-test_event_ids(void **state)
+/* Two of the rows of an event id. */
+static struct msg
+query_named(const char *name)
 {
-	struct fixture *f = *state;
-	struct msg query = { .type = MSG_QUERY,
+	return (struct msg){ .type = MSG_QUERY,
 		.query = 1,
 		.what = MSG_QUERY_LOGS,
 		.app = 1,
 		.limit = 2,
-		.event_id = slice_text("order-17") };
+		.event_id = slice_text(name) };
+}
+
+static void
+test_event_ids(void **state)
+{
+	struct fixture *f = *state;
+	struct msg query = query_named("order-17");
 	struct msg answer, row;
 	struct id id = custody(3);
 	struct buf out;
@@ -882,6 +889,62 @@ test_event_ids(void **state)
 	assert_int_equal(page(f, &query, &out, &answer, &row), 0);
 	query.success = MSG_ANY;
 	query.app = 2;
+	assert_int_equal(page(f, &query, &out, &answer, &row), 0);
+	buf_done(&out);
+}
+
+/* Due ones in few commits, with that id of their publisher's. */
+static void
+plan_due(
+    struct fixture *f, unsigned first, unsigned count, struct slice event_id)
+{
+	enum { AT_ONCE = 500 };
+	struct planned *plans = calloc(AT_ONCE, sizeof(*plans));
+	struct store_op *ops[AT_ONCE];
+	unsigned last = first + count;
+
+	assert_non_null(plans);
+	while (first < last) {
+		unsigned n = 0;
+
+		for (; n < AT_ONCE && first < last; n++) {
+			make_plan(&plans[n], first++, MSG_STATE_DUE);
+			plans[n].msg.event_id = event_id;
+			ops[n] = &plans[n].op;
+		}
+		assert_int_equal(store_apply(f->store, ops, n, f->now_ms), 0);
+	}
+	free(plans);
+}
+
+/* However many events have one id, and whatever else is asked of them: what
+ * there is is found, in the time that a page may take. */
+static void
+test_event_id_of_many(void **state)
+{
+	const unsigned many = 100000;
+	struct fixture *f = *state;
+	struct msg query = query_named("all the same");
+	struct msg answer, row;
+	struct planned rare;
+	struct buf out;
+
+	buf_init(&out, LIMIT_MESSAGE_BYTES);
+	make_plan(&rare, 1, MSG_STATE_DUE);
+	rare.msg.event_id = query.event_id;
+	rare.msg.consumer_id = slice_text("rare");
+	apply(f, &rare.op);
+	plan_due(f, 2, many, query.event_id);
+	assert_int_equal(page(f, &query, &out, &answer, &row), 2);
+	assert_non_null(answer.cursor.data);
+	query.consumer_id = slice_text("rare"); /* behind all of them */
+	assert_int_equal(page(f, &query, &out, &answer, &row), 1);
+	assert_int_equal(row.delivery.data[11], 1);
+	assert_null(answer.cursor.data);
+	query.consumer_id = slice_text("nobody");
+	assert_int_equal(page(f, &query, &out, &answer, &row), 0);
+	query.consumer_id = slice_text("");
+	query.success = MSG_TRUE;
 	assert_int_equal(page(f, &query, &out, &answer, &row), 0);
 	buf_done(&out);
 }
@@ -1231,28 +1294,6 @@ test_replay_job(void **state)
 	assert_int_equal(count_state(f, n, MSG_STATE_HELD), n / 4);
 }
 
-/* Due ones in few commits. */
-static void
-plan_due(struct fixture *f, unsigned first, unsigned count)
-{
-	enum { AT_ONCE = 500 };
-	struct planned *plans = calloc(AT_ONCE, sizeof(*plans));
-	struct store_op *ops[AT_ONCE];
-	unsigned last = first + count;
-
-	assert_non_null(plans);
-	while (first < last) {
-		unsigned n = 0;
-
-		for (; n < AT_ONCE && first < last; n++) {
-			make_plan(&plans[n], first++, MSG_STATE_DUE);
-			ops[n] = &plans[n].op;
-		}
-		assert_int_equal(store_apply(f->store, ops, n, f->now_ms), 0);
-	}
-	free(plans);
-}
-
 /* A job does not make a long queue where there is one. */
 static void
 test_replay_rests(void **state)
@@ -1264,7 +1305,7 @@ test_replay_rests(void **state)
 	put_endpoint(f, 1, true);
 	plan(f, 0, MSG_STATE_LEASED);
 	(void)outcome(f, 0, 1, 1, MSG_VERDICT_DELIVERED);
-	plan_due(f, 1, STORE_REPLAY_AHEAD);
+	plan_due(f, 1, STORE_REPLAY_AHEAD, (struct slice){ NULL, 0 });
 	apply(f, &op);
 	s = step(f, 0);
 	assert_true(s.rests);
@@ -1413,6 +1454,7 @@ main(void)
 		CASE(test_one_process),
 		CASE(test_pages),
 		CASE(test_event_ids),
+		CASE(test_event_id_of_many),
 		CASE(test_event_alone),
 		CASE(test_large_page),
 		CASE(test_retention),

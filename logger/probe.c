@@ -6,6 +6,7 @@
 #include "common/log.h"
 
 #define PROBE_MS 10000 /* it has an answer by then, or none */
+#define GRACE_MS 500   /* for a deliverer to say so */
 #define PROBE_TRIES 2  /* one that came back undone is sent once more */
 
 /* A PROBE of an api, passed on to a deliverer under a number of our own. */
@@ -162,7 +163,9 @@ probe_tick(struct logger *l)
 	for (struct probe *probe = l->probes.first; probe != NULL;
 	     probe = next) {
 		next = probe->next;
-		if (probe->ends_ms <= now)
+		if (probe->ends_ms +
+			(probe->deliverer != NULL ? GRACE_MS : 0) <=
+		    now)
 			fail(l, probe,
 			    probe->deliverer == NULL
 				? "no deliverer is connected"

@@ -70,6 +70,8 @@ files_beside(const char *path)
 	*strrchr(folder, '/') = '\0';
 	dir = opendir(folder);
 	assert_non_null(dir);
+	if (dir == NULL)
+		return 0;
 	for (const struct dirent *e; (e = readdir(dir)) != NULL;)
 		count += e->d_name[0] != '.';
 	closedir(dir);

@@ -1,6 +1,7 @@
 #!/bin/bash
 # What a compiler does not find: banned calls, format, includes, generated
-# documents, shell scripts; clang-tidy unless called with `quick`.
+# documents, shell scripts; clang-tidy unless called with `quick`. Of clang's
+# tools the version that Debian 12 and 13 both have, so that they say the same.
 # Needs build/dev (compile commands and the document writers).
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -67,8 +68,8 @@ generated()
 
 format()
 {
-	clang-format --dry-run -Werror "${sources[@]}" ||
-	    fail "format: run clang-format -i on the files above"
+	clang-format-19 --dry-run -Werror "${sources[@]}" ||
+	    fail "format: run clang-format-19 -i on the files above"
 }
 
 # Remembers by content what was clean: a file is looked at again when it, a
@@ -79,7 +80,7 @@ tidy()
 
 	mkdir -p "$cache"
 	headers=$(printf '%s\n' "${sources[@]}" | grep '\.h$' |
-	    xargs cat .clang-tidy cmake/flags.cmake | sha256sum)
+	    xargs cat .clang-tidy cmake/flags.cmake tests/lint.sh | sha256sum)
 	for f in "${sources[@]}"; do
 		[[ $f == *.c ]] || continue
 		key=$( (echo "$headers $f" && cat "$f") | sha256sum)
@@ -89,7 +90,7 @@ tidy()
 	[[ ${#todo[@]} -gt 0 ]] || return
 	# shellcheck disable=SC2016 # the inner shell expands
 	printf '%s\n' "${todo[@]}" | xargs -P "$(nproc)" -L 1 bash -c '
-		out=$(clang-tidy --quiet -p "$0" \
+		out=$(clang-tidy-19 --quiet -p "$0" \
 		    --extra-arg=-Wno-unknown-warning-option "$3" 2>/dev/null)
 		status=$?
 		if [[ $status == 0 ]]; then

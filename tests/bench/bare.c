@@ -46,15 +46,15 @@ delivery_read(struct delivery *d, const char *path)
 	size_t len;
 	FILE *f = fopen(path, "rb");
 	char *line, *end;
+	int r = 0;
 
 	buf_init(&d->file, FILE_MAX_BYTES);
 	if (f == NULL)
 		return -1;
-	while ((len = fread(block, 1, sizeof(block), f)) > 0)
-		if (buf_add(&d->file, block, len) != 0)
-			return -1;
+	while (r == 0 && (len = fread(block, 1, sizeof(block), f)) > 0)
+		r = buf_add(&d->file, block, len);
 	fclose(f);
-	if (buf_add(&d->file, "", 1) != 0)
+	if (r != 0 || buf_add(&d->file, "", 1) != 0)
 		return -1;
 	line = (char *)d->file.data;
 	while ((end = strchr(line, '\n')) != NULL && end != line) {

@@ -27,7 +27,7 @@ make_folder(const char *path)
 	if (slice_copy(slice_text(path), folder, sizeof(folder)) < 0)
 		return -ENAMETOOLONG;
 	for (slash = strchr(folder + 1, '/'); slash != NULL;
-	     slash = strchr(slash + 1, '/')) {
+	    slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
 		if (mkdir(folder, 0700) < 0 && errno != EEXIST)
 			return -errno;

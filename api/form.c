@@ -110,7 +110,7 @@ form_end(struct form *f)
 	} body = { .in = f->body };
 
 	for (at = json_object_iter(body.out); at != NULL;
-	     at = json_object_iter_next(body.out, at))
+	    at = json_object_iter_next(body.out, at))
 		if (!is_known(f, json_object_iter_key(at)))
 			form_complain(
 			    f, json_object_iter_key(at), "is not known");

@@ -127,7 +127,7 @@ apply(struct form *f, const json_t *value, json_t *headers)
 	}
 	done = json_object();
 	for (void *at = json_object_iter(object.out); at != NULL;
-	     at = json_object_iter_next(object.out, at)) {
+	    at = json_object_iter_next(object.out, at)) {
 		const char *key = json_object_iter_key(at);
 		const char *wrong =
 		    apply_one(headers, done, key, json_object_iter_value(at));
@@ -153,7 +153,7 @@ close_object(
 
 	buf_init(&block, HEADERS_BYTES);
 	for (void *at = json_object_iter(headers); r == 0 && at != NULL;
-	     at = json_object_iter_next(headers, at))
+	    at = json_object_iter_next(headers, at))
 		r = headers_add(&block, slice_text(json_object_iter_key(at)),
 		    slice_text(json_string_value(json_object_iter_value(at))));
 	headers_seal_name(app, what);

@@ -84,7 +84,7 @@ choose(struct outbox *o)
 	if (o->router != NULL && o->flying > 0)
 		return o->router;
 	for (p = link_peer_next(o->link, NULL); p != NULL;
-	     p = link_peer_next(o->link, p))
+	    p = link_peer_next(o->link, p))
 		if (link_peer_stage(p) == STAGE_ROUTER &&
 		    link_room(p, MSG_LANE_WORK) > 0)
 			break;

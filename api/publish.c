@@ -311,7 +311,7 @@ take_over(struct publish *p, bool *ret_confirmed)
 	uint64_t now_ms = loop_now_ms(p->loop);
 
 	for (struct publish_wait **at = &p->waits; *at != NULL;
-	     at = &(*at)->next) {
+	    at = &(*at)->next) {
 		enum verdict verdict = judge(p, *at, now_ms);
 		struct publish_wait *w = *at;
 
@@ -353,7 +353,7 @@ void
 publish_cancel(struct publish *p, struct publish_wait *wait)
 {
 	for (struct publish_wait **at = &p->waits; *at != NULL;
-	     at = &(*at)->next) {
+	    at = &(*at)->next) {
 		if (*at == wait) {
 			*at = wait->next;
 			wait->next = NULL;
@@ -392,7 +392,7 @@ void
 publish_down(struct publish *p, struct link_peer *peer)
 {
 	for (struct session **at = &p->sessions; *at != NULL;
-	     at = &(*at)->next) {
+	    at = &(*at)->next) {
 		struct session *s = *at;
 
 		if (s->peer != peer)

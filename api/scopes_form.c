@@ -53,7 +53,7 @@ scopes_form_read(const json_t *value, char text[LIMIT_SCOPES_TEXT + 1],
 	if (!json_is_object(value))
 		return "must be an object";
 	for (at = json_object_iter(object.out); wrong == NULL && at != NULL;
-	     at = json_object_iter_next(object.out, at)) {
+	    at = json_object_iter_next(object.out, at)) {
 		*ret_where = json_object_iter_key(at);
 		wrong = is_attribute(*ret_where)
 			    ? check_values(json_object_iter_value(at))

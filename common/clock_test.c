@@ -113,7 +113,7 @@ text_comes_back(void **state)
 	assert_string_equal(text, "1970-01-01T00:00:00.000Z");
 	/* steps of 31 days and a bit, to the end of the four-digit years */
 	for (ms = 999; ms < UINT64_C(253402300799999);
-	     ms += UINT64_C(2678400007)) {
+	    ms += UINT64_C(2678400007)) {
 		clock_text(ms, text);
 		assert_int_equal(clock_parse(slice_text(text), &back), 0);
 		assert_true(back == ms);

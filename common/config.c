@@ -333,7 +333,7 @@ config_url(const char *set, const char *bound)
 	else if (asprintf(&url, "http://%s", bound) < 0)
 		url = NULL;
 	for (len = url != NULL ? strlen(url) : 0;
-	     len > 0 && url[len - 1] == '/'; len--)
+	    len > 0 && url[len - 1] == '/'; len--)
 		url[len - 1] = '\0';
 	return url;
 }

@@ -45,7 +45,7 @@ headers_may_set(struct slice name)
 		    strncasecmp(text, owned[i], name.len) == 0)
 			return false;
 	for (size_t i = 0; i < sizeof(owned_prefixes) / sizeof(*owned_prefixes);
-	     i++) {
+	    i++) {
 		size_t len = strlen(owned_prefixes[i]);
 
 		if (name.len >= len &&

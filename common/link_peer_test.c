@@ -553,7 +553,7 @@ test_too_many(void **state)
 
 	world_run(w, steps);
 	for (struct link_peer *p = NULL;
-	     (p = link_peer_next(w->a.link, p)) != NULL;)
+	    (p = link_peer_next(w->a.link, p)) != NULL;)
 		peers++;
 	assert_int_equal(peers, LINK_PEERS_MAX);
 	for (unsigned i = 0; i <= LINK_PEERS_MAX; i++)

@@ -103,7 +103,7 @@ long_lines_are_cut(void **state)
 	memset(text, 'x', sizeof(text) - 1);
 	catch (&c, O_DIRECT);
 	for (size_t len = LOG_LINE_MAX - head - 4; len < sizeof(text);
-	     len += len < LOG_LINE_MAX ? 1 : 997) {
+	    len += len < LOG_LINE_MAX ? 1 : 997) {
 		size_t got;
 
 		log_info("%.*s", (int)len, text);
@@ -172,7 +172,7 @@ a_full_pipe_drops_lines(void **state)
 		log_info("%01000d", i);
 	assert_true(log_dropped() > before);
 	for (next(&c, line, sizeof(line)); line[0];
-	     next(&c, line, sizeof(line)))
+	    next(&c, line, sizeof(line)))
 		lines++;
 	assert_int_equal(lines + (log_dropped() - before), 1000);
 	release(&c);

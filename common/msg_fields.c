@@ -14,18 +14,9 @@ const struct msg_field msg_fields[MSG_KEY_MAX] = { MSG_FIELDS(ROW) };
 #define KEY(key, field, kind, max, text) K_##field = (key),
 enum { MSG_FIELDS(KEY) };
 
-#define REQ(field)                        \
-	{                                 \
-		K_##field, true, MSG_NONE \
-	}
-#define OPT(field)                         \
-	{                                  \
-		K_##field, false, MSG_NONE \
-	}
-#define LIST(field, record)                    \
-	{                                      \
-		K_##field, false, MSG_##record \
-	}
+#define REQ(field) { K_##field, true, MSG_NONE }
+#define OPT(field) { K_##field, false, MSG_NONE }
+#define LIST(field, record) { K_##field, false, MSG_##record }
 
 #define EVENT_FIELDS                                                 \
 	REQ(custody), REQ(app), REQ(event_type), OPT(unified_api),   \

@@ -452,7 +452,7 @@ for_each_use(void (*check)(enum msg_type, const struct msg_use *))
 {
 	for (unsigned t = MSG_NONE + 1; t < MSG_TYPE_MAX; t++)
 		for (unsigned i = 0;
-		     i < MSG_USES_MAX && msg_shapes[t].uses[i].key; i++)
+		    i < MSG_USES_MAX && msg_shapes[t].uses[i].key; i++)
 			check((enum msg_type)t, &msg_shapes[t].uses[i]);
 }
 
@@ -970,7 +970,7 @@ the_table_makes_sense(void **state)
 		assert_string_equal(msg_name((enum msg_type)t), shape->name);
 		assert_true(msg_lane((enum msg_type)t) < MSG_LANE_MAX);
 		for (unsigned i = 0; i < MSG_USES_MAX && shape->uses[i].key;
-		     i++) {
+		    i++) {
 			const struct msg_use *use = &shape->uses[i];
 			const struct msg_field *f = &msg_fields[use->key];
 			bool list = f->kind == MSG_KIND_LIST;

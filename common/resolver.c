@@ -82,7 +82,7 @@ look_up(const struct resolver_name *name)
 		return NULL;
 	a = calloc(1, sizeof(*a));
 	for (struct addrinfo *ai = all; ai != NULL && a != NULL;
-	     ai = ai->ai_next) {
+	    ai = ai->ai_next) {
 		char text[sizeof(a->addresses[0])];
 
 		if (a->count < RESOLVER_ADDRESSES_MAX &&

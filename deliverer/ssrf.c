@@ -34,15 +34,9 @@ struct ssrf {
 static const uint8_t mapped_prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff,
 	0xff };
 
-#define V4(a, b, c, d, len)                                               \
-	{                                                                 \
-		{ 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d }, \
-		    96 + (len)                                            \
-	}
-#define V6(a, b, c, d, e, f, len)         \
-	{                                 \
-		{ a, b, c, d, e, f }, len \
-	}
+#define V4(a, b, c, d, len) \
+	{ { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d }, 96 + (len) }
+#define V6(a, b, c, d, e, f, len) { { a, b, c, d, e, f }, len }
 
 /* IANA IPv4 special-purpose registry, multicast and class E included. */
 static const struct net closed_v4[] = {
@@ -381,7 +375,7 @@ ssrf_add_listener(struct ssrf *s, const char *address)
 	    getaddrinfo(host, colon + 1, &hints, &found) != 0)
 		return -EINVAL;
 	for (struct addrinfo *one = found; r == 0 && one != NULL;
-	     one = one->ai_next)
+	    one = one->ai_next)
 		r = add_address(s, one->ai_addr);
 	freeaddrinfo(found);
 	return r;

@@ -113,7 +113,7 @@ check_events(const json_t *events, bool ignores_case)
 		json_t *out;
 	} cast = { events };
 	for (at = json_object_iter(cast.out); at != NULL;
-	     at = json_object_iter_next(cast.out, at)) {
+	    at = json_object_iter_next(cast.out, at)) {
 		name = json_object_iter_key(at);
 		type = json_object_iter_value(at);
 		if (!json_is_string(type) ||
@@ -180,7 +180,7 @@ read_media_types(struct connector *c, json_t *types)
 		return -EINVAL;
 	}
 	for (void *at = json_object_iter(types); r == 0 && at != NULL;
-	     at = json_object_iter_next(types, at))
+	    at = json_object_iter_next(types, at))
 		r = read_media_type(
 		    c, json_object_iter_key(at), json_object_iter_value(at));
 	return r;
@@ -218,7 +218,7 @@ static int
 check_members(json_t *file)
 {
 	for (void *at = json_object_iter(file); at != NULL;
-	     at = json_object_iter_next(file, at)) {
+	    at = json_object_iter_next(file, at)) {
 		if (!is_known_member(json_object_iter_key(at))) {
 			log_error(
 			    "member %s is not known", json_object_iter_key(at));

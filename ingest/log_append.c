@@ -174,7 +174,7 @@ write_records(struct disk *d, struct accept_record *first,
 		int n = 0, r;
 
 		for (; record != end && n < RUN_RECORDS;
-		     record = record->next) {
+		    record = record->next) {
 			uint32_t size = segment_record_size(record->head.len);
 
 			segment_seal_record(s, d->next_seq++, &record->head);

@@ -279,7 +279,7 @@ run(void *arg)
 
 	while (!stop) {
 		for (mail = mailbox_wait(&d->jobs, -1); mail != NULL;
-		     mail = next) {
+		    mail = next) {
 			struct disk_job *job = (struct disk_job *)mail;
 
 			next = mail->next;

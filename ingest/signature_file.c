@@ -56,7 +56,7 @@ read_part(const json_t *json, struct part *part)
 	const char *word = json_string_value(json);
 
 	for (size_t i = 0; word != NULL && i < sizeof(words) / sizeof(*words);
-	     i++) {
+	    i++) {
 		if (strcmp(word, words[i]) == 0) {
 			part->kind = (enum part_kind)i;
 			return 0;
@@ -197,7 +197,7 @@ read_token(struct signature *s, const json_t *json)
 	int r = check_members(json, names);
 
 	for (size_t i = 0; r == 0 && i < sizeof(places) / sizeof(*places);
-	     i++) {
+	    i++) {
 		if (json_object_get(json, places[i]) == NULL)
 			continue;
 		count++;

@@ -48,7 +48,7 @@ cache_slot(struct token_checker *t, struct slice text)
 	uint32_t hash = 0;
 
 	for (size_t i = text.len - (text.len < 8 ? text.len : 8); i < text.len;
-	     i++)
+	    i++)
 		hash = hash * 31 + text.data[i];
 	return &t->cache[hash % TOKEN_CACHE];
 }

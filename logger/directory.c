@@ -77,7 +77,7 @@ on_complete(void *arg, uint64_t number, uint64_t generation)
 	const struct table *t = &l->endpoints.by_number;
 
 	for (struct table_node *node = table_next(t, NULL); node != NULL;
-	     node = table_next(t, node)) {
+	    node = table_next(t, node)) {
 		struct endpoint *e = (struct endpoint *)node;
 
 		if (e->generation == generation || e->deleted)

@@ -36,7 +36,7 @@ static void
 adopt(struct fleet *f, struct deliverer *d)
 {
 	for (struct table_node *node = table_next(&f->leases, NULL);
-	     node != NULL; node = table_next(&f->leases, node)) {
+	    node != NULL; node = table_next(&f->leases, node)) {
 		struct lease *l = (struct lease *)node;
 
 		if (l->deliverer != NULL || l->session != d->session)

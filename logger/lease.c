@@ -250,7 +250,7 @@ lease_floor(const struct logger *l)
 	uint64_t floor = l->last_event + 1;
 
 	for (struct table_node *node = table_next(&l->fleet.leases, NULL);
-	     node != NULL; node = table_next(&l->fleet.leases, node)) {
+	    node != NULL; node = table_next(&l->fleet.leases, node)) {
 		const struct lease *lease = (const struct lease *)node;
 
 		if (lease->token == 1 && lease->event != 0 &&

@@ -697,7 +697,7 @@ test_cursors_meanwhile(void **state)
 
 			ask(f, &q, &out, &page);
 			for (list = page.rows; msg_next(&list, MSG_ROW, &row);
-			     at++) {
+			    at++) {
 				while (
 				    at < row_count && !matches(&rows[at], &q))
 					at++;
@@ -765,7 +765,7 @@ test_at_the_same_time(void **state)
 
 			ask(f, &q, &out, &page);
 			for (list = page.rows;
-			     msg_next(&list, MSG_ROW, &row);) {
+			    msg_next(&list, MSG_ROW, &row);) {
 				while (
 				    at < row_count && !matches(&rows[at], &q))
 					at++;

@@ -87,7 +87,7 @@ want_statuses(struct log_state_filter *f, struct slice list)
 		uint32_t status = 0;
 
 		for (size_t i = 0; i < word.len && status <= LOG_STATUS_MAX;
-		     i++)
+		    i++)
 			status = status * 10 + (uint8_t)(word.data[i] - '0');
 		if (word.len > 0 && status <= LOG_STATUS_MAX)
 			f->statuses[status / 64] |= UINT64_C(1) << status % 64;
@@ -165,7 +165,7 @@ pool_sort(struct pool *p, size_t from)
 	bool sorted = true;
 
 	for (size_t i = from > p->taken ? from : p->taken + 1;
-	     sorted && i < p->count; i++)
+	    sorted && i < p->count; i++)
 		sorted =
 		    log_position_compare(&p->list[i - 1], &p->list[i]) >= 0;
 	if (!sorted)
@@ -329,7 +329,7 @@ reach_of(const struct source *from)
 	uint64_t reach = 0;
 
 	for (uint32_t i = from->head->late ? 0 : from->parts_left - 1;
-	     i < from->parts_left; i++)
+	    i < from->parts_left; i++)
 		if (from->head->parts[i].max_event > reach)
 			reach = from->head->parts[i].max_event;
 	return reach;

@@ -34,7 +34,7 @@ count_peers(struct link *link, enum stage stage)
 	unsigned count = 0;
 
 	for (struct link_peer *p = link_peer_next(link, NULL); p != NULL;
-	     p = link_peer_next(link, p))
+	    p = link_peer_next(link, p))
 		count += link_peer_stage(p) == stage;
 	return count;
 }
@@ -317,7 +317,7 @@ touch_all(struct logger *l)
 	const struct table *t = &l->endpoints.by_number;
 
 	for (struct table_node *node = table_next(t, NULL); node != NULL;
-	     node = table_next(t, node)) {
+	    node = table_next(t, node)) {
 		endpoints_touch(
 		    &l->endpoints, (struct endpoint *)node, logger_now(l));
 		dispatch_resume(l, (struct endpoint *)node);
@@ -332,7 +332,7 @@ static int
 make_folders(char *path)
 {
 	for (char *at = strchr(path + 1, '/'); at != NULL;
-	     at = strchr(at + 1, '/')) {
+	    at = strchr(at + 1, '/')) {
 		int r;
 
 		*at = '\0';
@@ -491,7 +491,7 @@ close_link(struct link *link)
 	if (link == NULL)
 		return;
 	for (p = link_peer_next(link, NULL); p != NULL;
-	     p = link_peer_next(link, p))
+	    p = link_peer_next(link, p))
 		if (logger_peer(p) != NULL)
 			peer_down(logger_peer(p));
 	link_free(link);

@@ -17,7 +17,7 @@ tell(struct logger *l, const struct msg *m)
 		return;
 	}
 	for (struct link_peer *p = link_peer_next(l->apis, NULL); p != NULL;
-	     p = link_peer_next(l->apis, p)) {
+	    p = link_peer_next(l->apis, p)) {
 		r = link_send(p, MSG_NOTICE, buf_slice(&l->packed), 0);
 		if (r < 0)
 			log_debug("notice app=%u subscription=%u error=%d",

@@ -29,7 +29,7 @@ make(uint32_t of, uint32_t run, uint16_t *list, struct ordinals *ret_bits)
 	ordinals_clear(ret_bits);
 	for (uint32_t i = any(of); i < ORDINALS_MAX; i += 1 + any(2 * of))
 		for (uint32_t n = 1 + any(run); n > 0 && i < ORDINALS_MAX;
-		     n--, i++) {
+		    n--, i++) {
 			list[count++] = (uint16_t)i;
 			ordinals_add(ret_bits, i, i + 1);
 		}

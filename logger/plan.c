@@ -37,7 +37,7 @@ send_from(struct plan_job *j, size_t first)
 	size_t count = 0;
 
 	for (size_t i = first;
-	     i < j->job.op.u.plan.count && count < LIMIT_DELIVER_PART; i++) {
+	    i < j->job.op.u.plan.count && count < LIMIT_DELIVER_PART; i++) {
 		if (j->leases[i] == NULL || j->leases[i]->deliverer != to)
 			continue;
 		items[count++] = (struct deliver_item){

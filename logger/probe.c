@@ -142,7 +142,7 @@ probe_deliverer_down(struct logger *l, const struct deliverer *d)
 	struct probe *next;
 
 	for (struct probe *probe = l->probes.first; probe != NULL;
-	     probe = next) {
+	    probe = next) {
 		next = probe->next;
 		if (probe->deliverer != d)
 			continue;
@@ -161,7 +161,7 @@ probe_tick(struct logger *l)
 	struct probe *next;
 
 	for (struct probe *probe = l->probes.first; probe != NULL;
-	     probe = next) {
+	    probe = next) {
 		next = probe->next;
 		if (probe->ends_ms +
 			(probe->deliverer != NULL ? GRACE_MS : 0) <=

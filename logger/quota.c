@@ -40,7 +40,7 @@ quota_tick(struct logger *l)
 	const struct table *t = &l->endpoints.apps;
 
 	for (struct table_node *node = table_next(t, NULL); node != NULL;
-	     node = table_next(t, node))
+	    node = table_next(t, node))
 		quota_look(l, (struct app *)node);
 }
 

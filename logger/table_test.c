@@ -34,7 +34,7 @@ test_table(void **state)
 	}
 	assert_null(table_find(&t, NODES));
 	for (struct table_node *n = table_next(&t, NULL); n != NULL;
-	     n = table_next(&t, n))
+	    n = table_next(&t, n))
 		seen++;
 	assert_int_equal(seen, NODES);
 	for (size_t i = 0; i < NODES; i++)

@@ -344,10 +344,7 @@ ask_all(struct store_reader *reader, uint64_t last_event, struct question *q)
 	return 0;
 }
 
-#define TEXT(text)                                        \
-	{                                                 \
-		(const uint8_t *)(text), sizeof(text) - 1 \
-	}
+#define TEXT(text) { (const uint8_t *)(text), sizeof(text) - 1 }
 
 /* When the event there was planned. */
 static uint64_t
@@ -509,7 +506,7 @@ change_some(struct store *store, uint64_t last_event)
 		changed += count;
 	}
 	for (struct store_stats s = { .log_changes = 1 };
-	     r == 0 && s.log_changes > 0;)
+	    r == 0 && s.log_changes > 0;)
 		store_stats(store, &s);
 	cpu = cpu_us(CLOCK_THREAD_CPUTIME_ID) - before;
 	all = cpu_us(CLOCK_PROCESS_CPUTIME_ID) - all;

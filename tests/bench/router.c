@@ -116,7 +116,7 @@ send_directory(struct bench *b, enum msg_phase phase)
 	buf_init(&message, LIMIT_MESSAGE_BYTES);
 	for (; phase == MSG_PHASE_SNAPSHOT && m.entries.count < ENTRIES &&
 	       b->told < b->subscriptions;
-	     m.entries.count++) {
+	    m.entries.count++) {
 		struct msg e = { .type = MSG_ENTRY,
 			.kind = MSG_ENTRY_SUBSCRIPTION,
 			.number = 1,

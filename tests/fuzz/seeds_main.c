@@ -40,7 +40,7 @@ fill(enum msg_type type, struct msg *m)
 	memset(m, 0, sizeof(*m));
 	m->type = type;
 	for (unsigned i = 0; r == 0 && i < MSG_USES_MAX && shape->uses[i].key;
-	     i++) {
+	    i++) {
 		const struct msg_field *f = &msg_fields[shape->uses[i].key];
 		void *member = (uint8_t *)m + f->offset;
 

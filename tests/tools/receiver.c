@@ -57,7 +57,7 @@ status_of(const char *path)
 	if (strncmp(path, prefix, sizeof(prefix) - 1) != 0)
 		return 200;
 	for (const char *p = path + sizeof(prefix) - 1; *p >= '0' && *p <= '9';
-	     p++)
+	    p++)
 		status = status * 10 + (unsigned)(*p - '0');
 	return status >= 200 && status <= 599 ? status : 200;
 }

@@ -191,9 +191,12 @@ find_key(
 	return sql_one(d, s, read_key, ret);
 }
 
-int
-directory_key_remove(
-    struct directory *d, uint32_t app, const char *id, uint64_t *ret_number)
+/* What change() makes of one of the application's keys, in one transaction. */
+static int
+change_key(struct directory *d, uint32_t app, const char *id,
+    int (*change)(
+	struct directory *d, uint32_t app, const struct found_key *key),
+    uint64_t *ret_number)
 {
 	struct found_key found = { 0 };
 	int r;
@@ -203,16 +206,30 @@ directory_key_remove(
 		return r;
 	*ret_number = d->writing;
 	r = find_key(d, app, id, &found);
-	if (r == 0 && found.signing)
-		r = -EPERM;
 	if (r == 0)
-		r = sql_change(d,
-		    "UPDATE keys SET number = ?1, deleted_ms = ?2,"
-		    " sealed = NULL WHERE key = ?3",
-		    found.key, 0);
+		r = change(d, app, &found);
 	if (r == 0)
 		r = sql_touch_app(d, app);
 	return sql_end(d, r);
+}
+
+static int
+remove_key(struct directory *d, uint32_t app, const struct found_key *key)
+{
+	(void)app;
+	if (key->signing)
+		return -EPERM;
+	return sql_change(d,
+	    "UPDATE keys SET number = ?1, deleted_ms = ?2,"
+	    " sealed = NULL WHERE key = ?3",
+	    key->key, 0);
+}
+
+int
+directory_key_remove(
+    struct directory *d, uint32_t app, const char *id, uint64_t *ret_number)
+{
+	return change_key(d, app, id, remove_key, ret_number);
 }
 
 /* Where the key before signs beside a dropped secret: that is over, and
@@ -228,32 +245,25 @@ end_overlaps(struct directory *d, uint32_t app)
 	return r == -ENOENT ? 0 : r;
 }
 
+/* First none, then one: there are never two. */
+static int
+sign_with(struct directory *d, uint32_t app, const struct found_key *key)
+{
+	int r = sql_change(d,
+	    "UPDATE keys SET signing = 0 WHERE app = ?3 AND signing = 1", app,
+	    0);
+
+	if (r == 0)
+		r = sql_change(d, "UPDATE keys SET signing = 1 WHERE key = ?3",
+		    key->key, 0);
+	return r < 0 ? r : end_overlaps(d, app);
+}
+
 int
 directory_key_sign(
     struct directory *d, uint32_t app, const char *id, uint64_t *ret_number)
 {
-	struct found_key found = { 0 };
-	int r;
-
-	r = sql_begin(d);
-	if (r < 0)
-		return r;
-	*ret_number = d->writing;
-	r = find_key(d, app, id, &found);
-	/* First none, then one: there are never two. */
-	if (r == 0)
-		r = sql_change(d,
-		    "UPDATE keys SET signing = 0"
-		    " WHERE app = ?3 AND signing = 1",
-		    app, 0);
-	if (r == 0)
-		r = sql_change(d, "UPDATE keys SET signing = 1 WHERE key = ?3",
-		    found.key, 0);
-	if (r == 0)
-		r = end_overlaps(d, app);
-	if (r == 0)
-		r = sql_touch_app(d, app);
-	return sql_end(d, r);
+	return change_key(d, app, id, sign_with, ret_number);
 }
 
 int

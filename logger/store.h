@@ -293,7 +293,8 @@ struct store_loaded_lease {
 };
 
 /* Apps first, then endpoints, then leases. Slices live during the call. A
- * negative answer ends the loading and is passed on. */
+ * negative answer ends the loading and is passed on; what has no function is
+ * left out. */
 struct store_loader {
 	int (*on_app)(void *arg, const struct store_app *app);
 	int (*on_endpoint)(void *arg, const struct store_endpoint *endpoint);

@@ -98,28 +98,11 @@ on_endpoint(void *arg, const struct store_endpoint *e)
 	return 0;
 }
 
-static int
-on_lease(void *arg, const struct store_loaded_lease *lease)
-{
-	(void)arg;
-	(void)lease;
-	return 0;
-}
-
-static int
-on_marks(void *arg, uint64_t number, uint64_t last_event)
-{
-	(void)arg;
-	(void)number;
-	(void)last_event;
-	return 0;
-}
-
 static void
 restart(struct world *w)
 {
-	static const struct store_loader loader = { on_app, on_endpoint,
-		on_lease, on_marks };
+	static const struct store_loader loader = { .on_app = on_app,
+		.on_endpoint = on_endpoint };
 
 	close_store(w);
 	open_store(w);

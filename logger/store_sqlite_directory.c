@@ -208,6 +208,20 @@ load_leases(struct store_sqlite *s, sqlite3_stmt *st,
 	return r;
 }
 
+static int
+load_all_leases(struct store_sqlite *s, uint64_t floor,
+    const struct store_loader *ops, void *arg)
+{
+	sqlite3_stmt *st;
+	int r = load_leases(s, sql_use(&s->sql, SQL_LOAD_LEASES), ops, arg);
+
+	if (r < 0)
+		return r;
+	st = sql_use(&s->sql, SQL_LOAD_FRESH);
+	sql_u64(st, 1, floor);
+	return load_leases(s, st, ops, arg);
+}
+
 int
 sqlite_load(struct store *store, const struct store_loader *ops, void *arg)
 {
@@ -233,16 +247,13 @@ sqlite_load(struct store *store, const struct store_loader *ops, void *arg)
 		s->last_committed = last_mark;
 	s->floor_set = floor;
 	r = dedupe_load(s);
-	if (r == 0)
+	if (r == 0 && ops->on_app != NULL)
 		r = load_apps(s, ops, arg);
-	if (r == 0)
+	if (r == 0 && ops->on_endpoint != NULL)
 		r = load_endpoints(s, ops, arg);
-	if (r == 0)
-		r = load_leases(s, sql_use(&s->sql, SQL_LOAD_LEASES), ops, arg);
-	if (r == 0) {
-		st = sql_use(&s->sql, SQL_LOAD_FRESH);
-		sql_u64(st, 1, floor);
-		r = load_leases(s, st, ops, arg);
-	}
-	return r < 0 ? r : ops->on_marks(arg, number, s->last_committed);
+	if (r == 0 && ops->on_lease != NULL)
+		r = load_all_leases(s, floor, ops, arg);
+	if (r < 0 || ops->on_marks == NULL)
+		return r;
+	return ops->on_marks(arg, number, s->last_committed);
 }

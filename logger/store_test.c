@@ -836,7 +836,6 @@ test_pages(void **state)
 	buf_done(&out);
 }
 
-/* By the custody id, and by an id that several events may share. */
 /* Two of the rows of an event id. */
 static struct msg
 query_named(const char *name)
@@ -849,6 +848,7 @@ query_named(const char *name)
 		.event_id = slice_text(name) };
 }
 
+/* By the custody id, and by an id that several events may share. */
 static void
 test_event_ids(void **state)
 {

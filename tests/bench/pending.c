@@ -161,14 +161,6 @@ fill(struct pending *p)
 /* ---- as the logger reads it --------------------------------------------- */
 
 static int
-on_app(void *arg, const struct store_app *app)
-{
-	(void)arg;
-	(void)app;
-	return 0;
-}
-
-static int
 on_endpoint(void *arg, const struct store_endpoint *e)
 {
 	struct pending *p = arg;
@@ -177,25 +169,7 @@ on_endpoint(void *arg, const struct store_endpoint *e)
 	return 0;
 }
 
-static int
-on_lease(void *arg, const struct store_loaded_lease *lease)
-{
-	(void)arg;
-	(void)lease;
-	return 0;
-}
-
-static int
-on_marks(void *arg, uint64_t number, uint64_t last_event)
-{
-	(void)arg;
-	(void)number;
-	(void)last_event;
-	return 0;
-}
-
-static const struct store_loader loader = { on_app, on_endpoint, on_lease,
-	on_marks };
+static const struct store_loader loader = { .on_endpoint = on_endpoint };
 
 static int
 take(struct pending *p, uint64_t n, uint32_t *ret_count)

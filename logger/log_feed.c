@@ -22,6 +22,7 @@ enum feed_sql {
 struct log_feed {
 	sqlite3 *db;
 	uint64_t seed;
+	uint64_t recent;
 	sqlite3_stmt *statements[FEED_MAX];
 };
 
@@ -119,8 +120,9 @@ log_feed_set_seed(struct log_feed *f, uint64_t seed)
 }
 
 int
-log_feed_begin(struct log_feed *f)
+log_feed_begin(struct log_feed *f, uint64_t recent)
 {
+	f->recent = recent;
 	return sql_errno(sqlite3_exec(f->db, "BEGIN", NULL, NULL, NULL));
 }
 
@@ -201,20 +203,23 @@ log_feed_walk(struct log_feed *f, uint64_t from, uint64_t to)
 	sql_u64(st, 2, to);
 }
 
-/* One that is leased since its commit is delivered without a word about it
- * (store_sqlite_change.c): it has to be looked at again. */
+/* One that is leased since its commit, or recent and without an attempt, is
+ * delivered without a word about it (store_sqlite_change.c): it has to be
+ * looked at again. */
 static void
-read_delivery(sqlite3_stmt *st, struct log_delivery *ret)
+read_delivery(
+    const struct log_feed *f, sqlite3_stmt *st, struct log_delivery *ret)
 {
-	uint64_t state = sql_get(st, 2);
+	uint64_t state = sql_get(st, 2), attempts = sql_get(st, 5);
 
 	ret->at.event = sql_get(st, 0);
 	ret->at.subscription = (uint32_t)sql_get(st, 1);
-	if (state == MSG_STATE_LEASED && sql_get(st, 3) == 1)
+	if ((state == MSG_STATE_LEASED && sql_get(st, 3) == 1) ||
+	    (attempts == 0 && ret->at.event > f->recent))
 		ret->state = LOG_STATE_PENDING;
 	else
 		ret->state = log_state(state == MSG_STATE_DELIVERED,
-		    (uint32_t)sql_get(st, 4), (uint32_t)sql_get(st, 5));
+		    (uint32_t)sql_get(st, 4), (uint32_t)attempts);
 }
 
 int
@@ -224,7 +229,7 @@ log_feed_next(struct log_feed *f, struct log_delivery *ret)
 	int r = step(f, st);
 
 	if (r > 0)
-		read_delivery(st, ret);
+		read_delivery(f, st, ret);
 	else
 		sqlite3_reset(st);
 	return r;
@@ -241,7 +246,7 @@ log_feed_delivery(
 	sql_u64(st, 2, at->subscription);
 	r = step(f, st);
 	if (r > 0)
-		read_delivery(st, ret);
+		read_delivery(f, st, ret);
 	sqlite3_reset(st);
 	return r;
 }

@@ -25,7 +25,9 @@ int log_feed_open(const char *store_path, struct log_feed **ret) SL_MUST_CHECK;
 void log_feed_close(struct log_feed *f);
 /* Events get their keys from this. */
 void log_feed_set_seed(struct log_feed *f, uint64_t seed);
-int log_feed_begin(struct log_feed *f) SL_MUST_CHECK;
+/* Deliveries without an attempt are PENDING when their event is behind
+ * `recent`, which the store gave out before. */
+int log_feed_begin(struct log_feed *f, uint64_t recent) SL_MUST_CHECK;
 void log_feed_end(struct log_feed *f);
 
 /* Newest event and newest change; 0: none. */

@@ -244,7 +244,7 @@ read_new(struct log_index *x, uint64_t from, uint64_t to)
 {
 	struct log_delivery d;
 	uint32_t at = 0;
-	int r = log_feed_begin(x->feed);
+	int r = log_feed_begin(x->feed, atomic_load(&x->recent));
 
 	x->new_count = 0;
 	if (r == 0)
@@ -275,7 +275,7 @@ read_new(struct log_index *x, uint64_t from, uint64_t to)
  * What is read before its first attempt has ended costs most: the writer notes
  * how that ends, or we look again. So when much of what was read last was like
  * that, some of the newest are left for the next time, unless they were there
- * at the look before the last.
+ * some looks ago.
  */
 static uint64_t
 upto(struct log_index *x)
@@ -291,10 +291,10 @@ upto(struct log_index *x)
 	x->read = x->untold = 0;
 	if (newest > x->leave)
 		event = newest - x->leave;
-	if (event < x->seen_before)
-		event = x->seen_before;
-	x->seen_before = x->seen_event;
-	x->seen_event = newest;
+	x->look = (x->look + 1) % LOG_LOOKS;
+	if (event < x->seen[x->look])
+		event = x->seen[x->look];
+	x->seen[x->look] = newest;
 	return event;
 }
 

@@ -161,7 +161,7 @@ forget_all(struct log_index *x)
 	x->entry_count = x->entry_looked = 0;
 	x->reach = 0;
 	x->pending_count = 0;
-	x->seen_event = x->seen_before = 0;
+	memset(x->seen, 0, sizeof(x->seen));
 	x->late = false;
 	x->editing.loaded = x->editing.changed = false;
 	x->found.has_sealed = x->found.has_places = false;
@@ -236,6 +236,7 @@ tell_writer(struct log_index *x, const struct log_index_store *store)
 {
 	atomic_store(&x->store_event, store->last_event);
 	atomic_store(&x->store_change, store->last_change);
+	atomic_store(&x->recent, store->last_event);
 	if (x->usable) {
 		atomic_store(&x->wanted, x->last_event);
 		atomic_store(&x->settled, x->last_change);
@@ -324,8 +325,10 @@ log_index_begin(struct log_index *x)
 }
 
 void
-log_index_end(struct log_index *x, uint64_t last_event, uint64_t last_change)
+log_index_end(struct log_index *x, uint64_t last_event, uint64_t last_change,
+    uint64_t recent)
 {
+	atomic_store(&x->recent, recent);
 	atomic_store(&x->store_event, last_event);
 	atomic_store(&x->store_change, last_change);
 	atomic_fetch_add(&x->granted, 1);

@@ -13,9 +13,9 @@
  *   `last_change` are in the index, what is newer is a candidate for every
  *   search.
  *
- * A delivery that is leased by its commit and ends its first attempt is not
- * noted anywhere: while it is leased like that the index calls it PENDING,
- * which matches everything, and looks again.
+ * The end of a first attempt is not noted anywhere when the delivery was leased
+ * by its commit, or is of a recent event: before it the index calls such a
+ * delivery PENDING, which matches everything, and looks again.
  *
  * The writer notes changes of events up to the fence it is told; the fence goes
  * up before the index reads further, and no transaction is under way then that
@@ -68,9 +68,10 @@ void log_index_close(struct log_index *x);
 
 /* Around every transaction; changes of events up to the answer are noted. */
 uint64_t log_index_begin(struct log_index *x);
-/* What is committed now. */
-void log_index_end(
-    struct log_index *x, uint64_t last_event, uint64_t last_change);
+/* What is committed now. First attempts of events behind `recent`, which only
+ * grows, are not noted from now on. */
+void log_index_end(struct log_index *x, uint64_t last_event,
+    uint64_t last_change, uint64_t recent);
 /* Notes of changes up to this one are not needed any more. */
 uint64_t log_index_settled(const struct log_index *x);
 /* Of the index that goes with the store now; the store must keep it. 0: the

@@ -16,7 +16,8 @@
 #define LOG_ADD_MAX 512	      /* deliveries added under the lock at once */
 #define LOG_PENDING_MAX 65536 /* looked at again; more stay PENDING */
 #define LOG_LEAVE_MIN 64
-#define LOG_LEAVE_MAX 1024
+#define LOG_LEAVE_MAX 2048
+#define LOG_LOOKS 4
 
 /* A sealed segment, as far as the thread keeps it in memory. */
 struct log_entry {
@@ -82,6 +83,7 @@ struct log_index {
 	_Atomic bool writing;
 	_Atomic uint64_t store_event, store_change; /* committed */
 	_Atomic uint64_t settled;
+	_Atomic uint64_t recent;   /* events behind it are */
 	_Atomic uint64_t identity; /* the store's, or to be; 0: given up */
 	_Atomic bool forgotten;	   /* the store names none */
 	_Atomic bool suspect;	   /* a reader found it broken */
@@ -99,8 +101,9 @@ struct log_index {
 	struct log_pending *pending;
 	size_t pending_count, pending_cap;
 	uint64_t settle_ms, look_ms;
-	/* The newest in the store at the last two looks. */
-	uint64_t seen_event, seen_before;
+	/* The newest in the store at the last looks, round and round. */
+	uint64_t seen[LOG_LOOKS];
+	unsigned look;
 	uint32_t leave;	 /* so many of the newest are not read yet */
 	uint32_t read;	 /* deliveries, since that was decided */
 	uint32_t untold; /* of these, no attempt had ended */

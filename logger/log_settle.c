@@ -377,7 +377,7 @@ log_settle(struct log_index *x)
 	x->settle_ms = now;
 	if (waiting == 0 && x->pending_count == 0)
 		return 0;
-	r = log_feed_begin(x->feed);
+	r = log_feed_begin(x->feed, atomic_load(&x->recent));
 	if (r == 0)
 		r = look_at_pending(x);
 	if (r == 0 && waiting > 0)

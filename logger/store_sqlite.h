@@ -14,6 +14,7 @@
 #include <sqlite3.h>
 
 #include "logger/log_index.h"
+#include "logger/recent.h"
 #include "logger/sql.h"
 #include "logger/store.h"
 #include "logger/store_sqlite_dedupe.h"
@@ -51,6 +52,8 @@ struct store_sqlite {
 	struct dedupe dedupe;
 	struct log_index *index;
 	uint64_t fence;	      /* changes of events up to it are noted */
+	struct recent recent; /* first attempts of these are not noted */
+	uint64_t inserted;    /* deliveries, in this transaction */
 	uint64_t last_change; /* note made last, in this transaction */
 	uint64_t changes_committed;
 	uint64_t changes_dropped, changes_dropping;

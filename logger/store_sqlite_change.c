@@ -5,13 +5,15 @@
  * A note is an entry of `changed` in the transaction that makes the change. It
  * is made for what the index shows (success, status, attempts) and for
  * deliveries that join an event later, and only for events up to the fence. A
- * delivery that leaves the lease of its own commit needs none: the index looks
- * at those again by itself. So what is delivered at the first attempt, or not
- * read by the index yet, costs nothing here.
+ * delivery that leaves the lease of its own commit needs none, nor one of a
+ * recent event that had no attempt: the index looks at those again by itself.
+ * So what is delivered at the first attempt, soon or under its first lease, or
+ * not read by the index yet, costs nothing here.
  */
 #include "logger/store_sqlite.h"
 
 #define SWEEP_CHANGES 5000 /* notes dropped by one sweep */
+#define RECENT_DELIVERIES 4096
 
 int
 sqlite_note(struct store_sqlite *s, uint64_t event, uint32_t subscription)
@@ -34,6 +36,8 @@ sqlite_note_row(struct store_sqlite *s, const struct delivery_row *row)
 	bool old_success = row->old_state == MSG_STATE_DELIVERED;
 
 	if (row->old_state == MSG_STATE_LEASED && row->old_token == 1)
+		return 0;
+	if (row->old_attempts == 0 && row->event > recent_after(&s->recent))
 		return 0;
 	if (success == old_success && row->status == row->old_status &&
 	    row->attempts == row->old_attempts)
@@ -86,6 +90,7 @@ sqlite_notes_begin(struct store_sqlite *s)
 	s->last_change = s->changes_committed;
 	s->changes_dropping = s->changes_dropped;
 	s->index_keeping = s->index_kept;
+	s->inserted = 0;
 }
 
 void
@@ -95,10 +100,12 @@ sqlite_notes_end(struct store_sqlite *s, bool committed)
 		s->changes_committed = s->last_change;
 		s->changes_dropped = s->changes_dropping;
 		s->index_kept = s->index_keeping;
+		recent_add(&s->recent, s->last_committed, s->inserted);
 	}
 	if (s->index_kept == 0 && log_index_identity(s->index) == 0)
 		log_index_forgotten(s->index);
-	log_index_end(s->index, s->last_committed, s->changes_committed);
+	log_index_end(s->index, s->last_committed, s->changes_committed,
+	    recent_after(&s->recent));
 }
 
 /* ---- opening ------------------------------------------------------------ */
@@ -142,6 +149,7 @@ sqlite_index_open(struct store_sqlite *s)
 	if (r == 0)
 		r = log_index_start(s->index);
 	s->index_kept = r == 0 ? identity : 0;
+	recent_init(&s->recent, RECENT_DELIVERIES, store.last_event);
 	s->changes_committed = store.last_change;
 	s->changes_dropped = store.dropped;
 	return r;

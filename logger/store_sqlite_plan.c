@@ -168,8 +168,10 @@ add_delivery(struct store_sqlite *s, const struct store_plan *p,
 	if (r < 0)
 		return r;
 	d->inserted = changed > 0;
-	if (d->inserted)
+	if (d->inserted) {
+		s->inserted++;
 		r = sqlite_note(s, p->event, d->subscription);
+	}
 	if (r < 0)
 		return r;
 	if (d->inserted && (state == MSG_STATE_HELD || state == MSG_STATE_OVER))

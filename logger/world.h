@@ -95,6 +95,8 @@ struct id world_id(struct world *w);
 /* A plan for count subscriptions from `first` on. */
 void world_plan(struct world *w, struct id custody, uint64_t number,
     uint32_t first, uint32_t count);
+/* A deliverer holds so many more or less, and grants what is left. */
+void world_use_slots(struct end *e, int change);
 void world_outcome(struct world *w, const struct got *got,
     enum msg_verdict verdict, unsigned status, uint64_t delay_ms);
 void world_lease_ids(struct world *w, unsigned deliverer, enum msg_type type,

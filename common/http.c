@@ -26,6 +26,31 @@
 
 /* ---- requests --------------------------------------------------------- */
 
+/* The library's own, that ours stands before. */
+static http_value_fn *set_value;
+
+/*
+ * Called by libmicrohttpd alone, for each header, cookie and parameter. It has
+ * no room for a parameter where it is not prepared for that (http_query.h), so
+ * it keeps none. One that it finds although http_query_take() has left it none
+ * stood behind a NUL.
+ */
+enum MHD_Result
+MHD_set_connection_value_n(struct MHD_Connection *connection,
+    enum MHD_ValueKind kind, const char *key, size_t key_size,
+    const char *value, size_t value_size)
+{
+	struct conn *c;
+
+	if (kind != MHD_GET_ARGUMENT_KIND)
+		return set_value(
+		    connection, kind, key, key_size, value, value_size);
+	c = http_conn_of(connection);
+	if (c != NULL && c->request != NULL)
+		c->request->has_nul = true;
+	return MHD_YES;
+}
+
 /* The request line is there: the deadline of this request begins. */
 static void *
 on_request_line(void *cls, const char *uri, struct MHD_Connection *mhd)
@@ -232,10 +257,6 @@ begin(struct http_request *r, const char *url, const char *method)
 	r->path = path_of(url);
 	if (is_cramped(r))
 		return refuse_cramped(r);
-	/* It finds a query where we did not: behind a NUL. */
-	if (MHD_get_connection_values(
-		r->mhd, MHD_GET_ARGUMENT_KIND, NULL, NULL) > 0)
-		r->has_nul = true;
 	(void)MHD_get_connection_values(r->mhd, MHD_HEADER_KIND, on_framing, r);
 	if (!r->is_coded && r->lengths <= 1 && !announces_too_much(r))
 		return MHD_YES;
@@ -402,7 +423,8 @@ http_new(
 	h->again_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	id_maker_init(&h->ids);
 	h->queue = http_refusal_real();
-	r = h->queue == NULL ? -ENOSYS : 0;
+	set_value = http_refusal_real_value();
+	r = h->queue == NULL || set_value == NULL ? -ENOSYS : 0;
 	if (r == 0)
 		r = h->again_fd < 0 ? -errno : open_socket(h);
 	if (r == 0)

@@ -6,7 +6,8 @@
  * libmicrohttpd would parse it as well. But it takes a record of a connection's
  * small pool for each parameter, and when that is used up, 0.9.75 refuses the
  * request and then goes on with it: with its memory gone if the refusal closed
- * the connection. So it gets to see no query.
+ * the connection. So it gets to see no query, and http.c lets it keep nothing
+ * of one that it sees behind a NUL.
  */
 #ifndef SLUICE_HTTP_QUERY_H
 #define SLUICE_HTTP_QUERY_H

@@ -11,13 +11,23 @@
 #define BODY_MAX 4096
 #define READS_MAX 16
 
+/* ISO C has no way from a symbol to a function, POSIX says they are alike. */
 http_queue_fn *
 http_refusal_real(void)
 {
 	void *symbol = dlsym(RTLD_NEXT, "MHD_queue_response");
 	http_queue_fn *real = NULL;
 
-	/* ISO C has no way from one to the other, POSIX says they are alike. */
+	memcpy(&real, &symbol, sizeof(real));
+	return real;
+}
+
+http_value_fn *
+http_refusal_real_value(void)
+{
+	void *symbol = dlsym(RTLD_NEXT, "MHD_set_connection_value_n");
+	http_value_fn *real = NULL;
+
 	memcpy(&real, &symbol, sizeof(real));
 	return real;
 }
@@ -67,17 +77,12 @@ MHD_queue_response(struct MHD_Connection *connection, unsigned int status_code,
 	    connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	struct id_maker ids;
 
+	(void)response;
 	if (info == NULL)
 		return MHD_NO;
 	id_maker_init(&ids);
 	read_rest(info->connect_fd);
 	http_refusal_send(info->connect_fd, http_error_of(status_code),
 	    "The request is not HTTP as it is understood here.", id_make(&ids));
-	if (MHD_get_connection_values(
-		connection, MHD_GET_ARGUMENT_KIND, NULL, NULL) == 0)
-		return MHD_NO;
-	/* While it reads a query, libmicrohttpd goes on with a connection that
-	 * it has closed. This one it closes later, when it cannot write. */
-	(void)shutdown(info->connect_fd, SHUT_RDWR);
-	return http_refusal_real()(connection, status_code, response);
+	return MHD_NO;
 }

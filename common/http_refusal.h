@@ -13,10 +13,9 @@
  * before; RFC 9112 (3) allows it to close.
  *
  * They are written to the socket at once, and the connection is closed:
- * libmicrohttpd 0.9.75 sends the head of some of its own answers twice. Only
- * while it reads a query (http_query.h: one behind a NUL) is the connection
- * left to it to close, with its socket shut. Where the library is bound
- * otherwise its own answers stay as they are, and nothing else is different.
+ * libmicrohttpd 0.9.75 sends the head of some of its own answers twice. Where
+ * the library is bound otherwise its own answers stay as they are, and nothing
+ * else is different.
  */
 #ifndef SLUICE_HTTP_REFUSAL_H
 #define SLUICE_HTTP_REFUSAL_H
@@ -29,8 +28,13 @@
 typedef enum MHD_Result http_queue_fn(
     struct MHD_Connection *, unsigned int, struct MHD_Response *);
 
+typedef enum MHD_Result http_value_fn(struct MHD_Connection *,
+    enum MHD_ValueKind, const char *, size_t, const char *, size_t);
+
 /* NULL when libmicrohttpd is not a shared library. */
 http_queue_fn *http_refusal_real(void);
+/* The real MHD_set_connection_value_n(), which http.c stands before. */
+http_value_fn *http_refusal_real_value(void);
 
 /* A whole answer onto a connection on which no other one is under way. */
 void http_refusal_send(

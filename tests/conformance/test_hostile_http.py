@@ -71,7 +71,10 @@ def fixed():
         query = b"?" + b"a=b&" * n
         yield f"{n} parameters", [head(b"GET", b"/webhook/logs" + query)]
         yield f"{n} parameters behind a NUL", [head(b"GET", b"/\0" + query) * 2]
-        yield f"parameters behind {n} line feeds", [b"\r\n" * n + head(b"GET", b"/\0" + query)]
+    for n in range(7900, 8200, 8):
+        yield f"parameters behind {n} bytes and a NUL", [
+            head(b"GET", b"/" + b"y" * n + b"\0?" + b"a=b&" * 3)
+        ]
     for n in HEADS:
         text = head(b"GET", b"/webhook/logs", b"X: %s\r\n")
         yield f"a head of {n} bytes", [text % (b"x" * (n - len(text) + 2))]

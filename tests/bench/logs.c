@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -555,6 +556,9 @@ load_run(void *arg)
 struct asked {
 	const char *name;
 	double ms, cpu_ms;
+	long blocks;   /* of 512 bytes that it had to wait for */
+	long waits;    /* how often it waited for something */
+	long switches; /* how often its processor was taken away */
 };
 
 static int
@@ -570,6 +574,7 @@ ask_once(struct store_reader *reader, struct question *q, struct buf *out,
     struct asked *ret)
 {
 	double began, cpu = cpu_us(CLOCK_THREAD_CPUTIME_ID);
+	struct rusage before, after;
 
 	q->query.type = MSG_QUERY;
 	q->query.query = 1;
@@ -577,9 +582,14 @@ ask_once(struct store_reader *reader, struct question *q, struct buf *out,
 	q->query.limit = PAGE;
 	q->query.app = 1;
 	buf_clear(out);
+	(void)getrusage(RUSAGE_THREAD, &before);
 	began = cpu_us(CLOCK_MONOTONIC);
 	if (store_page(reader, &q->query, out) < 0)
 		return -1;
+	(void)getrusage(RUSAGE_THREAD, &after);
+	ret->blocks = after.ru_inblock - before.ru_inblock;
+	ret->waits = after.ru_nvcsw - before.ru_nvcsw;
+	ret->switches = after.ru_nivcsw - before.ru_nivcsw;
 	ret->name = q->name;
 	ret->ms = (cpu_us(CLOCK_MONOTONIC) - began) / 1e3;
 	ret->cpu_ms = (cpu_us(CLOCK_THREAD_CPUTIME_ID) - cpu) / 1e3;
@@ -587,17 +597,31 @@ ask_once(struct store_reader *reader, struct question *q, struct buf *out,
 }
 
 static void
-report_asked(const struct load *load, struct asked *asked, size_t count)
+report_one(const char *what, const struct asked *a)
 {
-	const struct asked *p99 = &asked[count * 99 / 100];
-	const struct asked *longest = &asked[count - 1];
+	(void)printf("  %s %.2f: %s; CPU %.2f, %ld blocks read, waited %ld "
+		     "times, taken off its processor %ld times\n",
+	    what, a->ms, a->name, a->cpu_ms, a->blocks, a->waits, a->switches);
+}
+
+static void
+report_asked(
+    const struct load *load, struct asked *asked, size_t count, uint64_t behind)
+{
+	size_t most = 0;
 
 	qsort(asked, count, sizeof(*asked), compare_asked);
-	(void)printf("at %" PRIu64 " events/s: %zu pages, ms p50 %.2f, p99 "
-		     "%.2f (%.2f of CPU, %s), longest %.2f (%.2f of CPU, %s)",
-	    load->events / LOAD_SECONDS, count, asked[count / 2].ms, p99->ms,
-	    p99->cpu_ms, p99->name, longest->ms, longest->cpu_ms,
-	    longest->name);
+	(void)printf("at %" PRIu64 " events/s, at most %" PRIu64
+		     " behind: %zu pages, ms p50 %.2f, p99 %.2f\n",
+	    load->events / LOAD_SECONDS, behind, count, asked[count / 2].ms,
+	    asked[count * 99 / 100].ms);
+	report_one("p99", &asked[count * 99 / 100]);
+	for (size_t i = 1; i <= 3 && i < count; i++)
+		report_one("longest", &asked[count - i]);
+	for (size_t i = 0; i < count; i++)
+		if (asked[i].cpu_ms > asked[most].cpu_ms)
+			most = i;
+	report_one("most CPU", &asked[most]);
 }
 
 static int
@@ -632,8 +656,7 @@ ask_under_load(struct store *store, struct slice body)
 	}
 	r = -pthread_join(thread, NULL);
 	if (count > 0)
-		report_asked(&load, asked, count);
-	(void)printf("; at most %" PRIu64 " events behind\n", behind);
+		report_asked(&load, asked, count, behind);
 	buf_done(&out);
 	store_reader_close(reader);
 	return r < 0 ? r : load.result;

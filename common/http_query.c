@@ -4,29 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int
-digit(char ch)
-{
-	if (ch >= '0' && ch <= '9')
-		return ch - '0';
-	if (ch >= 'a' && ch <= 'f')
-		return ch - 'a' + 10;
-	if (ch >= 'A' && ch <= 'F')
-		return ch - 'A' + 10;
-	return -1;
-}
+#include "common/hex.h"
 
 /* Of len bytes; the text and a NUL are never longer than that and one. */
 static char *
 decode(char *to, const char *from, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
-		int high = i + 2 < len ? digit(from[i + 1]) : -1;
-		int low = i + 2 < len ? digit(from[i + 2]) : -1;
+		int byte = hex_escape(
+		    (struct slice){ (const uint8_t *)from + i, len - i });
 
-		if (from[i] == '%' && high >= 0 && low >= 0) {
-			*to++ = (char)(high * 16 + low);
-			i += 2;
+		if (byte >= 0) {
+			*to++ = (char)byte;
+			i += HEX_ESCAPE_SIZE - 1;
 		} else {
 			*to++ = from[i] == '+' ? ' ' : from[i];
 		}

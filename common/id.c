@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "common/crypto.h"
+#include "common/hex.h"
 
 #define COUNTER_MAX 0xfff
 #define INSTANCE_MASK 0x3fffffffu
@@ -106,18 +107,6 @@ id_text(struct id id, char text[ID_TEXT_SIZE])
 	text[ID_TEXT_SIZE - 1] = '\0';
 }
 
-static int
-hex_value(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 int
 id_parse(struct slice text, struct id *ret_id)
 {
@@ -134,7 +123,7 @@ id_parse(struct slice text, struct id *ret_id)
 				return -EINVAL;
 			continue;
 		}
-		value = hex_value(text.data[i]);
+		value = hex_digit(text.data[i]);
 		if (value < 0)
 			return -EINVAL;
 		id.bytes[nibble / 2] |=

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/hex.h"
 #include "common/limits.h"
 
 #define FIRST_NODES 256
@@ -103,15 +104,6 @@ utf8_length(const uint8_t *p, const uint8_t *end)
 }
 
 static int
-hex_value(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static int
 skip_escape(struct reader *r)
 {
 	r->at++;
@@ -127,7 +119,7 @@ skip_escape(struct reader *r)
 	if (r->end - r->at < 4)
 		return -EBADMSG;
 	for (int i = 0; i < 4; i++)
-		if (hex_value(r->at[i]) < 0)
+		if (hex_digit(r->at[i]) < 0)
 			return -EBADMSG;
 	r->at += 4;
 	return 0;

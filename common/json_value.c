@@ -6,18 +6,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/hex.h"
+
 #define SURROGATE_HIGH 0xd800u
 #define SURROGATE_LOW 0xdc00u
 #define REPLACEMENT 0xfffdu
-
-/* Of a digit that was checked when it was read. */
-static uint32_t
-hex_digit(uint8_t c)
-{
-	uint32_t lower = c | 0x20u;
-
-	return c <= '9' ? c - (uint32_t)'0' : lower - 'a' + 10;
-}
 
 enum json_kind
 json_kind(const struct json *j, uint32_t node)
@@ -59,7 +52,7 @@ next_escape(struct json_units *u)
 		return '\t';
 	case 'u':
 		for (int i = 0; i < 4; i++)
-			unit = unit << 4 | hex_digit(u->at[i]);
+			unit = unit << 4 | (uint32_t)hex_digit(u->at[i]);
 		u->at += 4;
 		return (int32_t)unit;
 	default:

@@ -5,33 +5,26 @@
 
 #include <jansson.h>
 
-static int
-hex(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
+#include "common/hex.h"
 
 /* Into out, which is emptied first. */
 static int
 decode(struct slice text, struct buf *out)
 {
-	uint8_t c;
 	int r = 0;
 
 	buf_clear(out);
 	for (size_t i = 0; r == 0 && i < text.len; i++) {
-		c = text.data[i] == '+' ? ' ' : text.data[i];
+		uint8_t c = text.data[i] == '+' ? ' ' : text.data[i];
+
 		if (c == '%') {
-			if (text.len - i < 3 || hex(text.data[i + 1]) < 0 ||
-			    hex(text.data[i + 2]) < 0)
+			int byte = hex_escape(
+			    (struct slice){ text.data + i, text.len - i });
+
+			if (byte < 0)
 				return -EBADMSG;
-			c = (uint8_t)(hex(text.data[i + 1]) * 16 +
-				      hex(text.data[i + 2]));
-			i += 2;
+			c = (uint8_t)byte;
+			i += HEX_ESCAPE_SIZE - 1;
 		}
 		r = buf_add(out, &c, 1);
 	}

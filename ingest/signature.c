@@ -6,6 +6,7 @@
 
 #include "common/config.h"
 #include "common/crypto.h"
+#include "common/hex.h"
 #include "common/seal.h"
 #include "ingest/signature_private.h"
 
@@ -205,24 +206,6 @@ is_right(const struct signature *s, struct slice secret,
 	return right;
 }
 
-/* The character of an escape at the text's start, when it is one of those. */
-static bool
-decode_one(const char *characters, struct slice text, uint8_t *ret)
-{
-	for (; *characters != '\0'; characters++) {
-		uint8_t byte = (uint8_t)*characters;
-		char escape[3];
-
-		crypto_hex((struct slice){ &byte, 1 }, escape);
-		if (text.len >= 3 && text.data[0] == '%' &&
-		    strncasecmp((const char *)text.data + 1, escape, 2) == 0) {
-			*ret = byte;
-			return true;
-		}
-	}
-	return false;
-}
-
 /* The target with those escapes decoded; false when there are none. */
 static bool
 decode_target(const char *characters, struct slice target, struct buf *out)
@@ -233,15 +216,16 @@ decode_target(const char *characters, struct slice target, struct buf *out)
 	if (buf_reserve(out, target.len) < 0)
 		return false;
 	while (i < target.len) {
-		struct slice rest = { target.data + i, target.len - i };
+		int byte = hex_escape(
+		    (struct slice){ target.data + i, target.len - i });
 
-		if (decode_one(characters, rest, &out->data[out->len])) {
+		if (byte > 0 && strchr(characters, byte) != NULL) {
 			decoded = true;
-			i += 3;
+			out->data[out->len++] = (uint8_t)byte;
+			i += HEX_ESCAPE_SIZE;
 		} else {
-			out->data[out->len] = target.data[i++];
+			out->data[out->len++] = target.data[i++];
 		}
-		out->len++;
 	}
 	return decoded;
 }

@@ -302,6 +302,7 @@ test_hex_after_a_word_and_a_space(void **state)
 	"{\"text\":\".\"},\"body\"],\"timestamp\":{\"list\":\"t\",\"unit\":" \
 	"\"s\",\"tolerance_s\":300}}"
 
+SL_PRINTF(1, 2)
 static enum signature_result
 stripe(const char *format, ...)
 {

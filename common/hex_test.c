@@ -11,21 +11,15 @@
 static void
 test_digits(void **state)
 {
-	unsigned count = 0;
+	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
 
 	(void)state;
-	for (unsigned c = 0; c < 256; c++) {
-		char text[2] = { (char)c, '\0' }, *end;
-		int value = hex_digit((uint8_t)c);
+	for (int c = 0; c < 256; c++) {
+		const char *at = c == 0 ? NULL : strchr(digits, c);
 
-		if (c != 0 && strchr("0123456789abcdefABCDEF", (int)c)) {
-			assert_int_equal(value, strtoul(text, &end, 16));
-			count++;
-		} else {
-			assert_int_equal(value, -1);
-		}
+		assert_int_equal(hex_digit((uint8_t)c),
+		    at == NULL ? -1 : (at - digits) % 16);
 	}
-	assert_int_equal(count, 22);
 }
 
 static void

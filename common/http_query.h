@@ -23,8 +23,9 @@ struct http_query {
 };
 
 /* Reads the query of target, which may have none, and cuts it off there, behind
- * the "?". -ENOMEM. */
+ * the "?". The texts are q's until it is done. -ENOMEM. */
 int http_query_take(struct http_query *q, char *target) SL_MUST_CHECK;
+/* Accepts one that is done already. */
 void http_query_done(struct http_query *q);
 
 /* fn returns false to stop; value is "" when there is none. */
